@@ -1,0 +1,52 @@
+"""What every script's `main` shares: flags, one-line errors, exit codes, signals."""
+
+import os
+import signal
+import sys
+
+from absl import app, flags
+
+from errors import UserError
+
+EXIT_MISTAKE = 2
+
+
+def run(main, usage):
+    """Parses flags, calls `main` and exits: 0 when done or stopped, 2 after a mistake of the user.
+
+    SIGTERM stops like Ctrl-C; a script that has something to save handles both itself.
+
+    Args:
+        main: Function of the positional arguments (list of strings, without the script's name).
+        usage: String, the synopsis, shown by --help and after a wrong number of arguments.
+    """
+    # Set before TensorFlow is imported, which prints to stderr while it loads.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
+    sys.modules["__main__"].__doc__ = usage
+    try:
+        positional = _parse_flags(sys.argv)
+        main(positional)
+    except UserError as error:
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _raise_keyboard_interrupt(signum, frame):
+    raise KeyboardInterrupt
+
+
+def _parse_flags(argv):
+    app.define_help_flags()
+    try:
+        return flags.FLAGS(argv)[1:]
+    except flags.Error as error:
+        raise UserError(f"{' '.join(str(error).split())} (--help lists the flags)") from error
+    except SystemExit:
+        # absl exits with 1 after --help, which did what was asked.
+        sys.exit(0)

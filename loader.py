@@ -1,0 +1,376 @@
+"""Recordings in, batches of slices out: scan, decode once, crop, batch, as a `tf.data.Dataset`.
+
+Every offset at which a slice may begin is equally likely. An epoch divides all offsets of all recordings into
+strata of one hop and takes one random offset from each, in random order: it covers everything evenly, and over
+epochs every offset has the same chance. The slice with the number n is a pure function of (seed, n), so a
+batch is one of (seed, step, worker), and nothing about the stream has to be saved.
+"""
+
+import concurrent.futures
+import dataclasses
+import errno
+import functools
+import os
+
+import numpy as np
+
+import audio
+from audio import AudioError
+from errors import UserError
+from pcm_cache import Pcm, PcmCache
+
+_PREFETCHED_BATCHES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A recording that is used: `name` is its path below the data folder, `pcm` its decoded samples."""
+
+    name: str
+    pcm: Pcm
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+def default_cache_dir():
+    """Returns the folder of decoded recordings where --data_cache_dir is not given."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "wavegan")
+
+
+def find_files(data_dir):
+    """Finds the audio files of a folder and its subfolders, hidden ones left out, in a stable order.
+
+    Args:
+        data_dir: Path-like.
+
+    Returns:
+        Sorted list of paths below `data_dir`, and a list of `LeftOut` (folders that cannot be read).
+
+    Raises:
+        UserError: The folder is not there, is a file, or cannot be read.
+    """
+    data_dir = os.fspath(data_dir)
+    if not os.path.exists(data_dir):
+        raise UserError(f"no such folder of recordings. Received: --data_dir {data_dir!r}.")
+    if not os.path.isdir(data_dir):
+        raise UserError(f"--data_dir must be a folder of recordings. Received a file: {data_dir!r}.")
+    names, left_out, seen = [], [], set()
+
+    def unreadable(error):
+        left_out.append(LeftOut(os.path.relpath(error.filename, data_dir), f"folder: {error.strerror}"))
+
+    for folder, subfolders, files in os.walk(data_dir, onerror=unreadable, followlinks=True):
+        # A link may lead back to a folder above.
+        if os.path.realpath(folder) in seen:
+            subfolders.clear()
+            continue
+        seen.add(os.path.realpath(folder))
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in audio.EXTENSIONS:
+                names.append(os.path.relpath(os.path.join(folder, name), data_dir))
+    if not names and left_out and left_out[0].name == ".":
+        raise UserError(f"--data_dir cannot be read ({left_out[0].reason}). Received: {data_dir!r}.")
+    return sorted(names), left_out
+
+
+def open_recordings(
+    data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, cache_dir=None, show_progress=False
+):
+    """Finds, probes and decodes the recordings of a folder; what is decoded already comes from the cache.
+
+    Args:
+        data_dir: Path-like, searched recursively.
+        sample_rate_hz: Integer, the rate wanted.
+        channels: Integer, the channels wanted.
+        fast_wav: Boolean, see `PcmCache`.
+        cache_dir: Path-like or None for `default_cache_dir()`.
+        show_progress: Boolean, show a bar on stderr while decoding.
+
+    Returns:
+        List of `Recording` (never empty), and a list of `LeftOut`.
+
+    Raises:
+        UserError: Nothing can be used, or the cache cannot be written.
+    """
+    cache = PcmCache(cache_dir or default_cache_dir(), sample_rate_hz, channels, fast_wav)
+    names, left_out = find_files(data_dir)
+    pcms, to_decode = {}, {}
+    for name in names:
+        path = os.path.join(data_dir, name)
+        try:
+            pcms[name] = cache.get(path)
+            if pcms[name] is None:
+                to_decode[name] = audio.probe(path)
+        except (AudioError, OSError) as error:
+            left_out.append(LeftOut(name, _reason(error)))
+
+    with _progress_bar(to_decode.values(), show_progress) as advance:
+
+        def decode(name):
+            info = to_decode[name]
+            return cache.put(os.path.join(data_dir, name), info, lambda n: advance(n / info.sample_rate_hz))
+
+        # libsndfile and soxr let go of the interpreter, so threads use every core.
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            futures = {name: pool.submit(decode, name) for name in to_decode}
+            try:
+                for name, future in futures.items():
+                    try:
+                        pcms[name] = future.result()
+                    except AudioError as error:
+                        left_out.append(LeftOut(name, _reason(error)))
+                    except OSError as error:
+                        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+                            raise UserError(
+                                f"cannot keep decoded recordings in {cache.folder!r}: {error.strerror}. "
+                                "Make room there or give another folder with --data_cache_dir."
+                            ) from error
+                        left_out.append(LeftOut(name, _reason(error)))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    recordings = [Recording(name, pcms[name]) for name in names if pcms.get(name)]
+    if not recordings:
+        why = f"; {left_out[0].name}: {left_out[0].reason}" if left_out else ""
+        raise UserError(
+            f"no usable recording (WAV, FLAC, OGG, Opus, MP3, AIFF, m4a) among {len(names)} audio files{why}. "
+            f"Received: --data_dir {os.fspath(data_dir)!r}."
+        )
+    return recordings, left_out
+
+
+class Slices:
+    """The endless stream of random slices of recordings.
+
+    Args:
+        recordings: List of `Recording`, all with the same number of channels.
+        slice_len: Integer, samples of a slice.
+        overlap_ratio: Float in [0, 1), share that neighbouring slices of an epoch have in common on average.
+        first_slice: Boolean, only the first slice of each recording.
+        pad_end: Boolean, also slices that run over the end, padded with zeros.
+        normalize: Boolean, scale each recording to a peak of 1.
+        min_level_db: Float or None, leave out slices whose RMS is below, dB relative to full scale.
+        seed: Integer >= 0.
+
+    Attributes:
+        per_epoch: Integer, slices of an epoch.
+        silent_per_epoch: Integer, slices an epoch would have more without `min_level_db`.
+        too_short: Integer, recordings too short for a slice.
+        error: The `UserError` that `read` raised last, or None; tf.data passes on its text only.
+
+    Raises:
+        UserError: Every recording is too short, or every slice is below the level.
+    """
+
+    def __init__(
+        self,
+        recordings,
+        slice_len,
+        overlap_ratio=0.0,
+        first_slice=False,
+        pad_end=False,
+        normalize=False,
+        min_level_db=None,
+        seed=0,
+    ):
+        self.slice_len = slice_len
+        self.seed = seed
+        self.error = None
+        self.channels = recordings[0].pcm.channels
+        hop = max(1, round(slice_len * (1 - overlap_ratio)))
+        self._pcms, self._gains, self._starts, lengths = [], [], [], []
+        everything = 0
+        self.too_short = 0
+        for recording in recordings:
+            pcm = recording.pcm
+            gain = 1 / pcm.peak if normalize and pcm.peak else 1.0
+            stop = pcm.frames if pcm.frames and pad_end else pcm.frames - slice_len + 1
+            if stop <= 0:
+                self.too_short += 1
+                continue
+            stop = 1 if first_slice else stop
+            everything += -(-stop // hop)
+            intervals = [(0, stop)]
+            if min_level_db is not None:
+                intervals = _loud_offsets(pcm, stop, slice_len, 10 ** (min_level_db / 10) / gain**2)
+            for start, end in intervals:
+                self._pcms.append(pcm)
+                self._gains.append(gain)
+                self._starts.append(start)
+                lengths.append(end - start)
+        if self.too_short == len(recordings):
+            longest = max(recording.pcm.frames for recording in recordings)
+            raise UserError(
+                f"every recording is shorter than a slice of {slice_len} samples; the longest has {longest}. Pad "
+                "them with --data_pad_end (with --data_first_slice where a recording is one sound), or give a "
+                "smaller --data_slice_len."
+            )
+        if not lengths:
+            raise UserError(
+                f"every slice is silent: none reaches --data_min_level_db. Received: {min_level_db}. Lower it."
+            )
+        self.per_epoch = sum(-(-length // hop) for length in lengths)
+        self.silent_per_epoch = max(0, everything - self.per_epoch)
+        self._ends = np.cumsum(lengths)
+
+    def locate(self, numbers):
+        """Says where slices begin.
+
+        Args:
+            numbers: int64 array `[n]`, the slices' numbers in the stream, >= 0.
+
+        Returns:
+            Two int64 arrays `[n]`: the interval of allowed offsets, and the offset in frames.
+        """
+        epochs, places = np.divmod(numbers, self.per_epoch)
+        positions = np.empty(len(numbers), np.int64)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            positions[chosen] = self._epoch_positions(int(epoch))[places[chosen]]
+        intervals = np.searchsorted(self._ends, positions, side="right")
+        before = np.where(intervals > 0, self._ends[intervals - 1], 0)
+        return intervals, positions - before + np.asarray(self._starts)[intervals]
+
+    def read(self, first, count):
+        """Reads slices of the stream.
+
+        Args:
+            first: Integer, the number of the first slice.
+            count: Integer.
+
+        Returns:
+            float32 array `[count, slice_len, channels]`.
+
+        Raises:
+            UserError: The cache's files are gone or damaged.
+        """
+        batch = np.empty([count, self.slice_len, self.channels], np.float32)
+        try:
+            for x, interval, offset in zip(batch, *self.locate(np.arange(first, first + count))):
+                self._pcms[interval].read_into(x, int(offset))
+                if self._gains[interval] != 1:
+                    x *= self._gains[interval]
+        except OSError as error:
+            self.error = UserError(f"decoded recordings have gone: {error}. Run again to decode them anew.")
+            raise self.error from error
+        return batch
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019: one object a process, and two epochs of positions
+    def _epoch_positions(self, epoch):
+        """Positions of an epoch's slices among all allowed offsets: int64 `[per_epoch]`."""
+        random = np.random.default_rng([self.seed, epoch])
+        strata = random.permutation(self.per_epoch) + random.random(self.per_epoch)
+        total = int(self._ends[-1])
+        return np.minimum((strata * (total / self.per_epoch)).astype(np.int64), total - 1)
+
+
+def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
+    """Streams batches: batch k of worker w holds the slices (k * workers + w) * batch_size and following.
+
+    Args:
+        slices: `Slices`.
+        batch_size: Integer, slices of one worker's batch.
+        first_batch: Integer, the number of the batch to begin with.
+        worker: Integer in [0, workers).
+        workers: Integer >= 1.
+
+    Returns:
+        Endless `tf.data.Dataset` of float32 `[batch_size, slice_len, channels]`.
+    """
+    import tensorflow as tf
+
+    def read(number):
+        return slices.read((int(number) * workers + worker) * batch_size, batch_size)
+
+    def load(number):
+        batch = tf.numpy_function(read, [number], tf.float32, stateful=False)
+        return tf.ensure_shape(batch, [batch_size, slices.slice_len, slices.channels])
+
+    numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
+    return numbers.map(load, num_parallel_calls=1).prefetch(_PREFETCHED_BATCHES)
+
+
+def table(recordings, left_out, slices, sample_rate_hz, most_left_out=10):
+    """Describes a data set in a few lines of text.
+
+    Args:
+        recordings: List of `Recording`.
+        left_out: List of `LeftOut`.
+        slices: `Slices` of them.
+        sample_rate_hz: Integer, the rate they were resampled to.
+        most_left_out: Integer, left-out files to list.
+
+    Returns:
+        String of several lines.
+    """
+    pcms = [recording.pcm for recording in recordings]
+    seconds = sum(pcm.frames for pcm in pcms) / sample_rate_hz
+    rates = sorted({pcm.source_rate_hz for pcm in pcms})
+    channels = sorted({pcm.source_channels for pcm in pcms})
+    rows = [
+        ("recordings", f"{len(pcms)}, {_duration(seconds)}"),
+        ("sample rates", ", ".join(f"{rate} Hz" for rate in rates) + f" -> {sample_rate_hz} Hz"),
+        ("channels", ", ".join(map(str, channels)) + f" -> {slices.channels}"),
+        ("slices an epoch", f"{slices.per_epoch} of {slices.slice_len / sample_rate_hz:.3g} s"),
+    ]
+    if slices.silent_per_epoch:
+        rows.append(("silent slices", f"{slices.silent_per_epoch} an epoch left out"))
+    if slices.too_short:
+        rows.append(("too short", f"{slices.too_short} recordings left out"))
+    rows += [("left out", f"{item.name}: {item.reason}") for item in left_out[:most_left_out]]
+    if len(left_out) > most_left_out:
+        rows.append(("left out", f"and {len(left_out) - most_left_out} more files"))
+    return "\n".join(f"  {name:<16} {value}" for name, value in rows)
+
+
+def _duration(seconds):
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.2f} h"
+
+
+def _reason(error):
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _loud_offsets(pcm, stop, slice_len, power):
+    """Intervals [start, end) of the offsets below `stop` at which a slice's mean square reaches `power`."""
+    edges, loud_before = [], False
+    block = 1 << 20
+    for first in range(0, stop, block):
+        count = min(block, stop - first)
+        x = np.empty([count + slice_len - 1, pcm.channels], np.float32)
+        pcm.read_into(x, first)
+        energy = np.concatenate([[0], np.cumsum(np.mean(np.square(x, dtype=np.float64), axis=1))])
+        loud = energy[slice_len:] - energy[:-slice_len] >= power * slice_len
+        changes = np.flatnonzero(np.diff(loud, prepend=loud_before))
+        edges.extend((first + changes).tolist())
+        loud_before = loud[-1]
+    if loud_before:
+        edges.append(stop)
+    return list(zip(edges[::2], edges[1::2]))
+
+
+def _progress_bar(infos, show):
+    """Context that gives a function to advance a bar by seconds of audio."""
+    import rich.console
+    import rich.progress
+
+    class Bar(rich.progress.Progress):
+        def __enter__(self):
+            super().__enter__()
+            total_s = sum(info.frames / info.sample_rate_hz for info in infos)
+            task = self.add_task("decoding recordings", total=total_s)
+            return functools.partial(self.advance, task)
+
+    console = rich.console.Console(stderr=True)
+    return Bar(console=console, transient=True, disable=not (show and infos))

@@ -1,0 +1,90 @@
+"""Pictures of sound: waveforms and log-magnitude spectrograms."""
+
+import io
+
+import librosa
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_RANGE_DB = 80
+_FFT_LEN = 1024
+
+
+def grid(rows, sample_rate_hz, title):
+    """Draws clips as a grid: under each waveform its spectrogram, one level scale for all.
+
+    Args:
+        rows: List of (label, float32 `[n, samples, channels]`); a row of the grid each, n clips wide.
+        sample_rate_hz: Integer.
+        title: String.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    columns = max(len(clips) for _, clips in rows)
+    spectrograms = [[spectrogram_db(clip.mean(axis=1)) for clip in clips] for _, clips in rows]
+    top_db = max(db.max() for row in spectrograms for db in row)
+    top = max(float(np.abs(clips).max(initial=1e-4)) for _, clips in rows)
+
+    figure = Figure(figsize=(2 + 2.4 * columns, 0.8 + 3.2 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    axes = figure.subplots(2 * len(rows), columns, squeeze=False, sharex=True, height_ratios=[1, 2] * len(rows))
+    image = None
+    for row, (label, clips) in enumerate(rows):
+        for column in range(columns):
+            wave_axes, image_axes = axes[2 * row][column], axes[2 * row + 1][column]
+            if column >= len(clips):
+                wave_axes.axis("off")
+                image_axes.axis("off")
+                continue
+            clip = clips[column]
+            seconds = len(clip) / sample_rate_hz
+            wave_axes.plot(np.arange(len(clip)) / sample_rate_hz, clip, linewidth=0.3, rasterized=True)
+            wave_axes.set_ylim(-top, top)
+            rms = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
+            wave_axes.set_title(f"{label}, RMS {rms:.3f}" if column == 0 else f"RMS {rms:.3f}", fontsize=8)
+            image = image_axes.imshow(
+                spectrograms[row][column],
+                origin="lower",
+                aspect="auto",
+                extent=(0, seconds, 0, sample_rate_hz / 2),
+                vmin=top_db - _RANGE_DB,
+                vmax=top_db,
+                cmap="magma",
+            )
+            for each in (wave_axes, image_axes):
+                each.tick_params(labelsize=6)
+            if column:
+                wave_axes.set_yticklabels([])
+                image_axes.set_yticklabels([])
+        axes[2 * row][0].set_ylabel("amplitude", fontsize=7)
+        axes[2 * row + 1][0].set_ylabel("Hz", fontsize=7)
+    for each in axes[-1]:
+        each.set_xlabel("seconds", fontsize=7)
+    if image:
+        bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01)
+        bar.set_label("dB", fontsize=7)
+        bar.ax.tick_params(labelsize=6)
+    return figure
+
+
+def spectrogram_db(x):
+    """Log-magnitude spectrogram, Hann window of 1024 samples, hop of a quarter.
+
+    Args:
+        x: float array `[samples]`.
+
+    Returns:
+        float32 array `[513, frames]`, dB; a full-scale sine has a peak of 0 dB.
+    """
+    magnitude = np.abs(librosa.stft(np.asarray(x, np.float32), n_fft=_FFT_LEN)) / (_FFT_LEN / 4)
+    return 20 * np.log10(np.maximum(magnitude, 1e-6))
+
+
+def png(figure):
+    """Renders a figure: the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

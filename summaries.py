@@ -1,0 +1,80 @@
+"""What training and preview write for TensorBoard."""
+
+import numpy as np
+import tensorflow as tf
+
+import plots
+from errors import UserError
+
+CLIPS = 4
+"""Clips of a kind that are heard and seen at each drawing."""
+
+
+def create_writer(folder):
+    """Opens an event file in a folder.
+
+    Args:
+        folder: Path-like.
+
+    Returns:
+        `tf.summary.SummaryWriter`.
+
+    Raises:
+        UserError: The package tensorboard is not installed.
+    """
+    try:
+        import tensorboard  # noqa: F401: tf.summary needs it and says so less clearly
+    except ImportError as error:
+        raise UserError("TensorBoard is missing; install it: pip install tensorboard") from error
+    return tf.summary.create_file_writer(str(folder))
+
+
+def write_scalars(writer, step, scalars):
+    """Writes a dict of tag to number."""
+    with writer.as_default(step):
+        for tag, value in scalars.items():
+            tf.summary.scalar(tag, value)
+    writer.flush()
+
+
+def write_clips(writer, step, clips, sample_rate_hz):
+    """Writes sounds, levels and one picture of several kinds of clips.
+
+    Args:
+        writer: `tf.summary.SummaryWriter`.
+        step: Integer.
+        clips: Dict of kind ("real", "fake", ...) to float32 `[n, samples, channels]`.
+        sample_rate_hz: Integer.
+    """
+    with writer.as_default(step):
+        for kind, x in clips.items():
+            tf.summary.audio(f"audio/{kind}", _playable(x), sample_rate_hz, max_outputs=CLIPS)
+            levels = rms(x)
+            tf.summary.scalar(f"rms/{kind}", levels.mean())
+            tf.summary.histogram(f"rms_histogram/{kind}", levels)
+        write_picture(step, "spectrograms", [(kind, x[:CLIPS]) for kind, x in clips.items()], sample_rate_hz)
+    writer.flush()
+
+
+def write_picture(step, tag, rows, sample_rate_hz):
+    """Writes a grid of clips (see `plots.grid`) to the default writer; returns the PNG file's bytes."""
+    picture = plots.png(plots.grid(rows, sample_rate_hz, f"step {step}"))
+    tf.summary.image(tag, tf.io.decode_png(picture, channels=3)[None], step)
+    return picture
+
+
+def write_text(writer, step, tag, text):
+    """Writes preformatted text."""
+    with writer.as_default(step):
+        tf.summary.text(tag, "\n".join("    " + line for line in text.splitlines()))
+    writer.flush()
+
+
+def rms(x):
+    """Root mean square of each clip of `[n, samples, channels]`: float64 `[n]`."""
+    return np.sqrt(np.mean(np.square(x, dtype=np.float64), axis=(1, 2)))
+
+
+def _playable(x):
+    # TensorBoard's encoder wraps around outside [-1, 1].
+    return np.clip(x, -1, 1)

@@ -1,0 +1,259 @@
+"""The Keras graphs of WaveGAN: generator and discriminator.
+
+Source: Donahue, McAuley, Puckette, "Adversarial Audio Synthesis" (2018), section 3 and appendix D.
+Audio is `[batch, samples, channels]`, float32 in [-1, 1]. Weights have the shapes of the reference
+implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, transposed convolutions
+`[kernel_len, out, in]`.
+"""
+
+import keras
+import tensorflow as tf
+
+import polyphase
+
+STRIDES = {
+    4096: (4, 4, 4, 4),
+    8192: (4, 4, 4, 4, 2),
+    16384: (4, 4, 4, 4, 4),
+    32768: (4, 4, 4, 4, 4, 2),
+    65536: (4, 4, 4, 4, 4, 4),
+    131072: (4, 4, 4, 4, 4, 4, 2),
+    262144: (4, 4, 4, 4, 4, 4, 4),
+}
+"""Slice length in samples -> the generator's strides, from the latent grid towards the audio.
+
+The discriminator uses the same strides, from the audio towards the logit.
+"""
+
+GRID_LEN = 16
+"""Positions of the latent grid, at which generator and discriminator meet their dense layers."""
+
+MAX_MULTIPLIER = 32
+"""Most channels of a layer, in units of `dim`."""
+
+
+def channel_multipliers(slice_len):
+    """Channels of every layer but the audio, in units of `dim`, from the audio towards the grid.
+
+    Args:
+        slice_len: Integer, a key of `STRIDES`.
+
+    Returns:
+        List of integers, one a stride: 1, 2, 4, ... at most `MAX_MULTIPLIER`.
+    """
+    return [min(2**i, MAX_MULTIPLIER) for i in range(len(STRIDES[slice_len]))]
+
+
+def receptive_field(slice_len, kernel_len):
+    """Samples that one position of the discriminator's last convolution sees.
+
+    Args:
+        slice_len: Integer, a key of `STRIDES`.
+        kernel_len: Integer, taps of every convolution.
+
+    Returns:
+        Integer, in samples.
+    """
+    samples, hop = 1, 1
+    for stride in STRIDES[slice_len]:
+        samples += (kernel_len - 1) * hop
+        hop *= stride
+    return samples
+
+
+class StridedConv1D(keras.layers.Conv1D):
+    """`keras.layers.Conv1D` with padding "same", computed over phases (see `polyphase`)."""
+
+    def convolution_op(self, inputs, kernel):
+        return polyphase.strided_conv(inputs, tf.convert_to_tensor(kernel), self.strides[0])
+
+
+class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
+    """`keras.layers.Conv1DTranspose` with padding "same", computed over phases (see `polyphase`)."""
+
+    def call(self, inputs):
+        kernel = tf.convert_to_tensor(self.kernel)
+        return polyphase.transposed_conv(inputs, kernel, self.strides[0]) + self.bias
+
+
+def shift_phase(x, shift):
+    """Moves every channel of `x` by `shift` samples, filling the gap by reflection.
+
+    Args:
+        x: Tensor `[batch, length, channels]`.
+        shift: Integer tensor, scalar or `[batch]`; positive moves towards the end.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+    length = x.shape[1]
+    if shift.shape.rank == 0:
+        left, right = tf.maximum(shift, 0), tf.maximum(-shift, 0)
+        x = tf.pad(x, [[0, 0], [left, right], [0, 0]], mode="REFLECT")
+        return tf.ensure_shape(x[:, right : right + length], [None, length, x.shape[2]])
+    last = length - 1
+    source = tf.abs(tf.range(length) - shift[:, None])
+    source = last - tf.abs(last - source)  # [batch, length]
+    return tf.gather(x, source, axis=1, batch_dims=1)
+
+
+class PhaseShuffle(keras.layers.Layer):
+    """Phase shuffle: a random shift of up to `radius` samples (paper, section 3.3).
+
+    The shift comes from a seed given with the input, so a discriminator is a pure function. Without
+    `training=True` the layer does nothing.
+
+    Args:
+        radius: Integer >= 0; shifts are uniform in -radius, ..., radius.
+        per: "batch" draws one shift for the whole batch, as the reference implementation does;
+            "example" draws one for each example.
+        index: Integer that tells this layer's draws from those of the others.
+
+    Input shape: `[batch, length, channels]` with length > radius, and the seed, int32 `[2]`.
+    Output shape: `[batch, length, channels]`.
+    """
+
+    def __init__(self, radius, per, index, **kwargs):
+        super().__init__(**kwargs)
+        self.radius = radius
+        self.per = per
+        self.index = index
+
+    def call(self, x, seed, training=False):
+        if not training or not self.radius:
+            return x
+        shift = tf.random.stateless_uniform(
+            [] if self.per == "batch" else [tf.shape(x)[0]],
+            tf.random.experimental.stateless_fold_in(seed, self.index),
+            minval=-self.radius,
+            maxval=self.radius + 1,
+            dtype=tf.int32,
+        )
+        return shift_phase(x, shift)
+
+    def compute_output_shape(self, x_shape, seed_shape=None):
+        return x_shape
+
+
+def build_generator(
+    slice_len=16384,
+    channels=1,
+    latent_dim=100,
+    kernel_len=25,
+    dim=64,
+    batchnorm=False,
+    upsample="zeros",
+    post_filter_len=0,
+    dtype="float32",
+):
+    """Builds the generator: latent vectors -> audio (paper, table 3).
+
+    Args:
+        slice_len: Integer, samples of a slice, a key of `STRIDES`.
+        channels: Integer >= 1, audio channels.
+        latent_dim: Integer >= 1.
+        kernel_len: Integer >= 4, taps of every convolution.
+        dim: Integer >= 1, channels of the last layer before the audio.
+        batchnorm: Boolean, normalise every layer but the last over the batch.
+        upsample: "zeros" (transposed convolutions) or "nn" (nearest neighbour, then convolution).
+        post_filter_len: Integer >= 0, taps of a learned filter over the audio; 0 for none. It maps all
+            channels to all channels, and its output is limited to [-1, 1].
+        dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
+
+    Returns:
+        `keras.Model`, `[batch, latent_dim]` in [-1, 1] -> `[batch, slice_len, channels]` in [-1, 1].
+
+    Example:
+        >>> build_generator(dim=16)(tf.random.uniform([2, 100], -1, 1)).shape
+        TensorShape([2, 16384, 1])
+    """
+    layers = keras.layers
+
+    def normalize_and_activate(x, name):
+        if batchnorm:
+            x = layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x)
+        return layers.ReLU(dtype=dtype, name=f"{name}_relu")(x)
+
+    widths = [dim * multiplier for multiplier in reversed(channel_multipliers(slice_len))]
+    z = keras.Input([latent_dim], name="z")
+
+    # Project the latent vector onto the grid.
+    x = layers.Dense(GRID_LEN * widths[0], dtype=dtype, name="z_project")(z)
+    x = layers.Reshape([GRID_LEN, widths[0]], dtype=dtype, name="z_grid")(x)
+    x = normalize_and_activate(x, "z_project")  # [batch, 16, widths[0]]
+
+    # Upsample the grid towards the audio.
+    for i, (stride, width) in enumerate(zip(STRIDES[slice_len], [*widths[1:], channels])):
+        name = f"upconv_{i}"
+        if upsample == "zeros":
+            conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
+        else:
+            x = layers.UpSampling1D(stride, dtype=dtype, name=f"{name}_repeat")(x)
+            conv = layers.Conv1D(width, kernel_len, padding="same", dtype=dtype, name=name)
+        x = conv(x)
+        if i < len(widths) - 1:
+            x = normalize_and_activate(x, name)  # [batch, length * stride, width]
+    x = layers.Activation("tanh", dtype="float32", name="audio")(x)
+
+    # Filter the audio.
+    if post_filter_len:
+        x = layers.Conv1D(
+            channels, post_filter_len, padding="same", use_bias=False, dtype="float32", name="pp_filt"
+        )(x)
+        x = keras.ops.clip(x, -1.0, 1.0)
+    return keras.Model(z, x, name="generator")
+
+
+def build_discriminator(
+    slice_len=16384,
+    channels=1,
+    kernel_len=25,
+    dim=64,
+    batchnorm=False,
+    phaseshuffle=2,
+    phaseshuffle_per="batch",
+    dtype="float32",
+):
+    """Builds the discriminator: audio -> logit (paper, table 4), the critic of the Wasserstein losses.
+
+    Phase shuffle follows every convolution but the last.
+
+    Args:
+        slice_len: Integer, samples of a slice, a key of `STRIDES`.
+        channels: Integer >= 1, audio channels.
+        kernel_len: Integer >= 4, taps of every convolution.
+        dim: Integer >= 1, channels of the first layer.
+        batchnorm: Boolean, normalise every layer but the first over the batch.
+        phaseshuffle: Integer >= 0, the radius in samples; 0 for none.
+        phaseshuffle_per: "batch" or "example", see `PhaseShuffle`.
+        dtype: Keras dtype policy of the layers; variables and logits are float32 in all of them.
+
+    Returns:
+        `keras.Model` of two inputs, audio `[batch, slice_len, channels]` and the seed of the phase
+        shuffle, int32 `[2]`; its output is `[batch]`, float32.
+
+    Example:
+        >>> build_discriminator(dim=16)([tf.zeros([2, 16384, 1]), tf.constant([0, 1])]).shape
+        TensorShape([2])
+    """
+    layers = keras.layers
+    audio = keras.Input([slice_len, channels], name="audio")
+    seed = keras.Input(batch_shape=[2], dtype="int32", name="seed")
+    strides = STRIDES[slice_len]
+
+    # Downsample the audio towards the grid.
+    x = audio
+    for i, (stride, multiplier) in enumerate(zip(strides, channel_multipliers(slice_len))):
+        name = f"downconv_{i}"
+        x = StridedConv1D(dim * multiplier, kernel_len, stride, "same", dtype=dtype, name=name)(x)
+        if batchnorm and i > 0:
+            x = layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x)
+        x = layers.LeakyReLU(0.2, dtype=dtype, name=f"{name}_lrelu")(x)  # [batch, length / stride, width]
+        if i < len(strides) - 1:
+            x = PhaseShuffle(phaseshuffle, phaseshuffle_per, i, dtype=dtype, name=f"{name}_shuffle")(x, seed)
+
+    # Reduce the grid to a logit.
+    x = layers.Flatten(dtype=dtype, name="flatten")(x)
+    x = layers.Dense(1, dtype="float32", name="output")(x)
+    x = layers.Reshape([], dtype="float32", name="logit")(x)
+    return keras.Model([audio, seed], x, name="discriminator")
