@@ -1,8 +1,10 @@
 """What every script's `main` shares: flags, one-line errors, exit codes, signals."""
 
+import contextlib
 import os
 import signal
 import sys
+import tempfile
 
 from absl import app, flags
 
@@ -20,8 +22,6 @@ def run(main, usage):
         main: Function of the positional arguments (list of strings, without the script's name).
         usage: String, the synopsis, shown by --help and after a wrong number of arguments.
     """
-    # Set before TensorFlow is imported, which prints to stderr while it loads.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
     sys.modules["__main__"].__doc__ = usage
     try:
@@ -35,6 +35,44 @@ def run(main, usage):
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def start_tensorflow(use_gpus=True):
+    """Imports TensorFlow and finds its devices, without the log that it prints meanwhile.
+
+    Set TF_CPP_MIN_LOG_LEVEL=0 to see that log.
+
+    Args:
+        use_gpus: Boolean; False leaves the GPUs to a training that runs beside this process.
+    """
+    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _hidden_stderr() if quiet else contextlib.nullcontext():
+        import tensorflow as tf
+
+        if not use_gpus:
+            tf.config.set_visible_devices([], "GPU")
+        # Starts the devices; and oneDNN complains of strings here, once, instead of at the first summary.
+        tf.transpose([["devices"]])
+    tf.get_logger().setLevel("ERROR")
+
+
+@contextlib.contextmanager
+def _hidden_stderr():
+    """Context in which nothing reaches stderr, not from C++ either; after an error all of it does."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(saved, hidden.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _raise_keyboard_interrupt(signum, frame):

@@ -48,19 +48,26 @@ def write_clips(writer, step, clips, sample_rate_hz):
     """
     with writer.as_default(step):
         for kind, x in clips.items():
-            tf.summary.audio(f"audio/{kind}", _playable(x), sample_rate_hz, max_outputs=CLIPS)
+            write_audio(f"audio/{kind}", x, sample_rate_hz)
             levels = rms(x)
             tf.summary.scalar(f"rms/{kind}", levels.mean())
             tf.summary.histogram(f"rms_histogram/{kind}", levels)
-        write_picture(step, "spectrograms", [(kind, x[:CLIPS]) for kind, x in clips.items()], sample_rate_hz)
+        write_picture("spectrograms", [(kind, x[:CLIPS]) for kind, x in clips.items()], sample_rate_hz)
     writer.flush()
 
 
-def write_picture(step, tag, rows, sample_rate_hz):
-    """Writes a grid of clips (see `plots.grid`) to the default writer; returns the PNG file's bytes."""
-    picture = plots.png(plots.grid(rows, sample_rate_hz, f"step {step}"))
-    tf.summary.image(tag, tf.io.decode_png(picture, channels=3)[None], step)
+def write_picture(tag, rows, sample_rate_hz):
+    """Writes a grid of clips (see `plots.grid`) at the default writer's step; returns the PNG file's bytes."""
+    step = tf.summary.experimental.get_step()
+    picture = plots.png(plots.grid(rows, sample_rate_hz, f"step {int(step)}"))
+    tf.summary.image(tag, tf.io.decode_png(picture, channels=3)[None])
     return picture
+
+
+def write_audio(tag, clips, sample_rate_hz):
+    """Writes the first clips of float32 `[n, samples, channels]` at the default writer's step."""
+    # TensorBoard's encoder wraps around outside [-1, 1].
+    tf.summary.audio(tag, np.clip(clips, -1, 1), sample_rate_hz, max_outputs=CLIPS)
 
 
 def write_text(writer, step, tag, text):
@@ -74,7 +81,3 @@ def rms(x):
     """Root mean square of each clip of `[n, samples, channels]`: float64 `[n]`."""
     return np.sqrt(np.mean(np.square(x, dtype=np.float64), axis=(1, 2)))
 
-
-def _playable(x):
-    # TensorBoard's encoder wraps around outside [-1, 1].
-    return np.clip(x, -1, 1)

@@ -202,7 +202,7 @@ class TrainDir:
             raise UserError(f"no checkpoint of step {step}. Received: --step {step}; there are {steps}.")
         for candidate in [step] if step is not None else reversed(steps):
             try:
-                status = checkpoint.restore(self.checkpoint_path(candidate))
+                status = checkpoint.read(self.checkpoint_path(candidate))
                 status.assert_existing_objects_matched()
                 status.expect_partial()
                 return candidate
@@ -210,6 +210,18 @@ class TrainDir:
                 reason = " ".join(str(error).split())[:200]
                 print(f"the checkpoint of step {candidate} is damaged and left out: {reason}", file=sys.stderr)
         raise UserError(f"no checkpoint in {self.path!r} can be read; restore one from backup/.")
+
+    def damage(self, step):
+        """Reads all of a checkpoint; returns what is wrong with it, or None."""
+        import tensorflow as tf
+
+        try:
+            reader = tf.train.load_checkpoint(self.checkpoint_path(step))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            return " ".join(str(error).split())[:200]
+        return None
 
     def load_generator(self, step=None):
         """Loads the generator of a checkpoint, the averaged one where there is one.

@@ -1,9 +1,10 @@
 """Trains a WaveGAN."""
 
-import config
 from absl import flags
 
 import cli
+import config
+import preview
 from errors import UserError
 
 USAGE = """WaveGAN: a few minutes of recordings in, hours of sound like them out.
@@ -31,24 +32,25 @@ def main(arguments):
 
 
 def _train(train_dir):
+    cli.start_tensorflow()
     import training
 
     training.train(train_dir, config.given_flags(), dry_run=flags.FLAGS.dry_run)
 
 
 def _preview(train_dir):
-    import previewing
-
-    previewing.preview(train_dir)
+    preview.main([train_dir])
 
 
 def _infer(train_dir):
+    cli.start_tensorflow(use_gpus=False)
     import export
 
-    export.export(train_dir)
+    export.export(train_dir, flags.FLAGS.step)
 
 
 def _import(train_dir, reference_dir):
+    cli.start_tensorflow(use_gpus=False)
     import reference_import
 
     reference_import.import_training(train_dir, reference_dir)

@@ -81,18 +81,13 @@ def shift_phase(x, shift):
 
     Args:
         x: Tensor `[batch, length, channels]`.
-        shift: Integer tensor, scalar or `[batch]`; positive moves towards the end.
+        shift: int32 tensor `[batch]`, each of absolute value < length; positive moves towards the end.
 
     Returns:
         Tensor of the shape of `x`.
     """
-    length = x.shape[1]
-    if shift.shape.rank == 0:
-        left, right = tf.maximum(shift, 0), tf.maximum(-shift, 0)
-        x = tf.pad(x, [[0, 0], [left, right], [0, 0]], mode="REFLECT")
-        return tf.ensure_shape(x[:, right : right + length], [None, length, x.shape[2]])
-    last = length - 1
-    source = tf.abs(tf.range(length) - shift[:, None])
+    last = x.shape[1] - 1
+    source = tf.abs(tf.range(last + 1) - shift[:, None])
     source = last - tf.abs(last - source)  # [batch, length]
     return tf.gather(x, source, axis=1, batch_dims=1)
 
@@ -122,14 +117,15 @@ class PhaseShuffle(keras.layers.Layer):
     def call(self, x, seed, training=False):
         if not training or not self.radius:
             return x
+        batch_size = tf.shape(x)[0]
         shift = tf.random.stateless_uniform(
-            [] if self.per == "batch" else [tf.shape(x)[0]],
+            [1 if self.per == "batch" else batch_size],
             tf.random.experimental.stateless_fold_in(seed, self.index),
             minval=-self.radius,
             maxval=self.radius + 1,
             dtype=tf.int32,
         )
-        return shift_phase(x, shift)
+        return shift_phase(x, tf.broadcast_to(shift, [batch_size]))
 
     def compute_output_shape(self, x_shape, seed_shape=None):
         return x_shape
