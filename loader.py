@@ -81,9 +81,7 @@ def find_files(data_dir):
     return sorted(names), left_out
 
 
-def open_recordings(
-    data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, cache_dir=None, show_progress=False
-):
+def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, cache_dir=None, show_progress=False):
     """Finds, probes and decodes the recordings of a folder; what is decoded already comes from the cache.
 
     Args:
@@ -221,6 +219,7 @@ class Slices:
         self.per_epoch = sum(-(-length // hop) for length in lengths)
         self.silent_per_epoch = max(0, everything - self.per_epoch)
         self._ends = np.cumsum(lengths)
+        self._cached_epoch_positions = functools.lru_cache(maxsize=2)(self._epoch_positions)
 
     def locate(self, numbers):
         """Says where slices begin.
@@ -235,7 +234,7 @@ class Slices:
         positions = np.empty(len(numbers), np.int64)
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
-            positions[chosen] = self._epoch_positions(int(epoch))[places[chosen]]
+            positions[chosen] = self._cached_epoch_positions(int(epoch))[places[chosen]]
         intervals = np.searchsorted(self._ends, positions, side="right")
         before = np.where(intervals > 0, self._ends[intervals - 1], 0)
         return intervals, positions - before + np.asarray(self._starts)[intervals]
@@ -264,7 +263,6 @@ class Slices:
             raise self.error from error
         return batch
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019: one object a process, and two epochs of positions
     def _epoch_positions(self, epoch):
         """Positions of an epoch's slices among all allowed offsets: int64 `[per_epoch]`."""
         random = np.random.default_rng([self.seed, epoch])

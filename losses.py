@@ -78,9 +78,7 @@ class Loss:
         if self.betas is None:
             return RMSprop(self.genr_lr), RMSprop(self.disc_lr)
         beta1, beta2 = self.betas
-        return tuple(
-            keras.optimizers.Adam(rate, beta1, beta2, epsilon=1e-8) for rate in (self.genr_lr, self.disc_lr)
-        )
+        return tuple(keras.optimizers.Adam(rate, beta1, beta2, epsilon=1e-8) for rate in (self.genr_lr, self.disc_lr))
 
 
 class DCGAN(Loss):

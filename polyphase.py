@@ -68,7 +68,7 @@ def transposed_conv(x, kernel, stride):
         Tensor `[batch, length * stride, out]`.
     """
     length = x.shape[1]
-    kernel_len, channels_out, channels_in = kernel.shape
+    _, channels_out, channels_in = kernel.shape
     kernel = _pad_kernel_to_hops(kernel, stride)  # [hops, stride, out, in]
     # An input hop reaches the outputs behind it through later taps: correlation runs them backwards.
     kernel = tf.reverse(kernel, [0])

@@ -1,5 +1,7 @@
 """What training and preview write for TensorBoard."""
 
+import importlib.util
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,10 +24,9 @@ def create_writer(folder):
     Raises:
         UserError: The package tensorboard is not installed.
     """
-    try:
-        import tensorboard  # noqa: F401: tf.summary needs it and says so less clearly
-    except ImportError as error:
-        raise UserError("TensorBoard is missing; install it: pip install tensorboard") from error
+    # tf.summary needs it, and says so less clearly.
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("TensorBoard is missing; install it: pip install tensorboard")
     return tf.summary.create_file_writer(str(folder))
 
 
@@ -80,4 +81,3 @@ def write_text(writer, step, tag, text):
 def rms(x):
     """Root mean square of each clip of `[n, samples, channels]`: float64 `[n]`."""
     return np.sqrt(np.mean(np.square(x, dtype=np.float64), axis=(1, 2)))
-

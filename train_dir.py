@@ -103,9 +103,9 @@ class TrainDir:
 
     def write_config(self, config):
         """Writes config.json."""
-        with audio.replace_atomically(self.join("config.json")) as temporary:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(config.to_json())
+        path = self.join("config.json")
+        with audio.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.write(config.to_json())
 
     def steps(self):
         """Returns the steps of the whole checkpoints, oldest first."""

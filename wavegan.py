@@ -193,9 +193,7 @@ def build_generator(
 
     # Filter the audio.
     if post_filter_len:
-        x = layers.Conv1D(
-            channels, post_filter_len, padding="same", use_bias=False, dtype="float32", name="pp_filt"
-        )(x)
+        x = layers.Conv1D(channels, post_filter_len, padding="same", use_bias=False, dtype="float32", name="pp_filt")(x)
         x = keras.ops.clip(x, -1.0, 1.0)
     return keras.Model(z, x, name="generator")
 

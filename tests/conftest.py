@@ -1,0 +1,91 @@
+"""Fixtures: recordings made on the spot, and the real command lines."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = pathlib.Path(__file__).parent.parent
+REFERENCE = pathlib.Path(__file__).parent / "reference"
+
+TINY = (
+    "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=4 --train_batch_size=2 "
+    "--wavegan_disc_nupdates=2 --train_summary_secs=1000"
+).split()
+"""Flags of a model that trains in seconds."""
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path, monkeypatch):
+    """Keeps decoded recordings out of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def noise():
+    """Function: seconds of brown-ish noise with clicks, float32 `[frames, channels]`, RMS about 0.1."""
+
+    def make(seconds, sample_rate_hz=16000, channels=1, seed=0):
+        random = np.random.default_rng(seed)
+        frames = int(seconds * sample_rate_hz)
+        x = random.standard_normal([frames, channels])
+        x = 0.05 * (x + np.roll(x, 1, axis=0) + np.roll(x, 2, axis=0))
+        return np.clip(x, -1, 1).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def recordings(tmp_path, noise):
+    """A folder of two recordings, 4 s at 16 kHz and 3 s of stereo at 44.1 kHz."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    soundfile.write(folder / "rain.wav", noise(4), 16000)
+    soundfile.write(folder / "birds.flac", noise(3, 44100, 2, seed=1), 44100)
+    return folder
+
+
+@pytest.fixture
+def command():
+    """Function: runs a script of the project as a user does; returns the finished process."""
+
+    def run(*arguments, check=True, timeout=300, **options):
+        process = subprocess.run(
+            [sys.executable, str(ROOT / str(arguments[0])), *map(str, arguments[1:])],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            **options,
+        )
+        if check:
+            assert process.returncode == 0, process.stdout + process.stderr
+        return process
+
+    return run
+
+
+@pytest.fixture
+def start_command():
+    """Function: starts a script of the project in the background; what still runs is killed at the end."""
+    processes = []
+
+    def start(*arguments, **options):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / str(arguments[0])), *map(str, arguments[1:])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            **options,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
