@@ -10,6 +10,9 @@ import tensorflow as tf
 PENALTY_EPSILON = 1e-12
 """Under the root of the penalty's norm, whose gradient is infinite at zero."""
 
+OPTIMIZER_NAME = "optimizer"
+"""Fixed, because checkpoints hold the names of an optimiser's variables and Keras would number them."""
+
 
 class RMSprop(keras.optimizers.RMSprop):
     """RMSProp as TensorFlow 1 defines it: decay 0.9, epsilon 1e-10, and accumulators that start at one.
@@ -18,7 +21,7 @@ class RMSprop(keras.optimizers.RMSprop):
     """
 
     def __init__(self, learning_rate):
-        super().__init__(learning_rate, rho=0.9, epsilon=1e-10)
+        super().__init__(learning_rate, rho=0.9, epsilon=1e-10, name=OPTIMIZER_NAME)
 
     def build(self, variables):
         super().build(variables)
@@ -78,7 +81,10 @@ class Loss:
         if self.betas is None:
             return RMSprop(self.genr_lr), RMSprop(self.disc_lr)
         beta1, beta2 = self.betas
-        return tuple(keras.optimizers.Adam(rate, beta1, beta2, epsilon=1e-8) for rate in (self.genr_lr, self.disc_lr))
+        return tuple(
+            keras.optimizers.Adam(rate, beta1, beta2, epsilon=1e-8, name=OPTIMIZER_NAME)
+            for rate in (self.genr_lr, self.disc_lr)
+        )
 
 
 class DCGAN(Loss):

@@ -206,7 +206,7 @@ class TrainDir:
                 status.assert_existing_objects_matched()
                 status.expect_partial()
                 return candidate
-            except (tf.errors.OpError, AssertionError, ValueError, RuntimeError) as error:
+            except (tf.errors.OpError, AssertionError, LookupError, ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split())[:200]
                 print(f"the checkpoint of step {candidate} is damaged and left out: {reason}", file=sys.stderr)
         raise UserError(f"no checkpoint in {self.path!r} can be read; restore one from backup/.")
@@ -219,7 +219,7 @@ class TrainDir:
             reader = tf.train.load_checkpoint(self.checkpoint_path(step))
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
             return " ".join(str(error).split())[:200]
         return None
 

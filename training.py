@@ -59,7 +59,7 @@ class Trainer:
             self.ema = build_generator(config) if config.train_ema else self.generator
             optimizers = self.loss.optimizers()
             if config.train_precision == "mixed_float16":
-                optimizers = map(keras.optimizers.LossScaleOptimizer, optimizers)
+                optimizers = [keras.optimizers.LossScaleOptimizer(each, name="loss_scale") for each in optimizers]
             self.generator_optimizer, self.discriminator_optimizer = optimizers
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
@@ -407,7 +407,7 @@ def _describe(trainer, train_dir):
 def _loop(trainer, train_dir, slices):
     """Iterates, shows progress, writes summaries and checkpoints; ends by budget or by a signal."""
     config, start_s = trainer.config, time.monotonic()
-    step = int(trainer.step)
+    step = int(trainer.step.numpy())
     batches = iter(_distribute(trainer, slices, step))
     writer = summaries.create_writer(train_dir.path)
     z = train_dir.latents(config, _PREVIEWED)

@@ -1,0 +1,326 @@
+"""Audio files of other programs, damaged files, resampling and writing."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import audio
+from audio import AudioError
+
+BASES_HZ = [220, 330, 550, 80, 770, 880]
+"""Of each channel; the fourth is the bass channel of 5.1, which lossy formats low-pass."""
+
+LAYOUTS = [(8000, 1), (8000, 6), (22050, 2), (44100, 1), (44100, 2), (48000, 6), (96000, 1), (96000, 2)]
+"""Sample rates and channels."""
+
+LOSSLESS = {
+    "wav 8": ("wav", 2**-7, "-c:a pcm_u8", "-b 8 -e unsigned-integer"),
+    "wav 16": ("wav", 2**-15, "-c:a pcm_s16le", "-b 16"),
+    "wav 24": ("wav", 2**-23, "-c:a pcm_s24le", "-b 24"),
+    "wav 32": ("wav", 2**-24, "-c:a pcm_s32le", "-b 32"),
+    "wav float": ("wav", 2**-24, "-c:a pcm_f32le", "-b 32 -e floating-point"),
+    "flac 16": ("flac", 2**-15, "-sample_fmt s16", "-b 16"),
+    "flac 24": ("flac", 2**-23, "-sample_fmt s32", "-b 24"),
+    "aiff 16": ("aiff", 2**-15, "", "-b 16"),
+}
+"""Extension, largest error of a sample, flags of ffmpeg, flags of sox."""
+
+LOSSY = {
+    "vorbis": ("ogg", "-c:a libvorbis -q:a 5"),
+    "opus": ("opus", "-c:a libopus"),
+    "mp3": ("mp3", "-c:a libmp3lame"),
+    "m4a": ("m4a", "-c:a aac -b:a 256k"),
+}
+"""Extension and flags of ffmpeg."""
+
+
+def sines(sample_rate_hz, channels, seconds=0.5):
+    """Two sines in each channel: float32 `[frames, channels]`."""
+    time = np.arange(int(sample_rate_hz * seconds))[:, None] / sample_rate_hz * 2 * np.pi
+    base = np.array(BASES_HZ[:channels])
+    return (0.3 * np.sin(time * base) + 0.2 * np.sin(time * base * 1.5 + 1)).astype(np.float32)
+
+
+def encode(program, path, x, sample_rate_hz, flags="", pipe_format=""):
+    """Has another program write a file, through a pipe where `pipe_format` is given."""
+    rate, channels = str(sample_rate_hz), str(x.shape[1])
+    if program == "ffmpeg":
+        source = ["ffmpeg", "-v", "error", "-f", "f32le", "-ar", rate, "-ac", channels, "-i", "-", *flags.split()]
+        target = ["-f", pipe_format, "-"] if pipe_format else ["-y", str(path)]
+    else:
+        source = ["sox", "-D", "-t", "f32", "-r", rate, "-c", channels, "-", *flags.split()]
+        target = ["-t", pipe_format, "-"] if pipe_format else [str(path)]
+    process = subprocess.run(source + target, input=x.tobytes(), stdout=subprocess.PIPE, check=True)
+    if pipe_format:
+        path.write_bytes(process.stdout)
+
+
+def read(path):
+    """Probes and decodes as the loader does: `AudioInfo` and float32 `[frames, channels]`."""
+    info = audio.probe(path)
+    blocks = list(audio.decode(path))
+    assert all(block.dtype == np.float32 and block.ndim == 2 for block in blocks)
+    return info, np.concatenate(blocks)
+
+
+def aligned_correlation(x, y):
+    """Correlation of two signals at the lag where it is largest."""
+    size = 2 * max(len(x), len(y))
+    lag = int(np.argmax(np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size)), size)))
+    lag -= size * (lag > size // 2)
+    x, y = x[max(0, -lag) :], y[max(0, lag) :]
+    common = min(len(x), len(y))
+    assert common > 0.8 * len(x)
+    return np.corrcoef(x[:common], y[:common])[0, 1]
+
+
+@pytest.mark.parametrize("program", ["ffmpeg", "sox"])
+@pytest.mark.parametrize("name", LOSSLESS)
+@pytest.mark.parametrize(("sample_rate_hz", "channels"), LAYOUTS)
+def test_lossless_file_of_another_program(tmp_path, program, name, sample_rate_hz, channels):
+    extension, error, *flags = LOSSLESS[name]
+    x = sines(sample_rate_hz, channels)
+    encode(program, tmp_path / f"x.{extension}", x, sample_rate_hz, flags[program == "sox"])
+    info, y = read(tmp_path / f"x.{extension}")
+    assert info == audio.AudioInfo(sample_rate_hz, channels, len(x))
+    np.testing.assert_allclose(y, x, rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("name", LOSSY)
+@pytest.mark.parametrize(("sample_rate_hz", "channels"), LAYOUTS)
+def test_lossy_file_of_another_program(tmp_path, name, sample_rate_hz, channels):
+    """Vorbis and Opus order six channels in their own way, so each is compared with its best match."""
+    if name == "mp3" and channels > 2:
+        pytest.skip("MP3 has two channels at most")
+    extension, flags = LOSSY[name]
+    encode("ffmpeg", tmp_path / f"x.{extension}", sines(sample_rate_hz, channels), sample_rate_hz, flags)
+    info, y = read(tmp_path / f"x.{extension}")
+    coded = {"opus": {22050: 24000, 44100: 48000, 96000: 48000}, "mp3": {96000: 48000}}
+    rate_hz = coded.get(name, {}).get(sample_rate_hz, sample_rate_hz)
+    x = sines(rate_hz, channels)
+    assert info == audio.AudioInfo(rate_hz, channels, len(x))
+    # AAC ends with a whole block of 1024 samples.
+    assert 0 <= len(y) - len(x) < (1024 if name == "m4a" else 1)
+    likeness = np.array([[aligned_correlation(x[:, i], y[:, j]) for j in range(channels)] for i in range(channels)])
+    assert (likeness.max(axis=1) > 0.95).all()
+    assert sorted(likeness.argmax(axis=1)) == list(range(channels))
+
+
+def test_sox_writes_vorbis(tmp_path):
+    x = sines(44100, 2)
+    encode("sox", tmp_path / "x.ogg", x, 44100)
+    info, y = read(tmp_path / "x.ogg")
+    assert info == audio.AudioInfo(44100, 2, len(x)) and len(y) == len(x)
+    assert all(aligned_correlation(x[:, c], y[:, c]) > 0.95 for c in range(2))
+
+
+def test_long_file_comes_in_blocks(tmp_path, noise):
+    frames = 2 * audio.BLOCK_FRAMES + 5
+    soundfile.write(tmp_path / "x.wav", noise(frames / 8000, 8000), 8000, "FLOAT")
+    blocks = list(audio.decode(tmp_path / "x.wav"))
+    assert [len(block) for block in blocks] == [audio.BLOCK_FRAMES, audio.BLOCK_FRAMES, 5]
+    np.testing.assert_array_equal(np.concatenate(blocks), noise(frames / 8000, 8000))
+
+
+@pytest.mark.parametrize(
+    ("program", "pipe_format"),
+    [("ffmpeg", "wav"), ("sox", "wav"), ("ffmpeg", "flac"), ("sox", "flac"), ("sox", "aiff")],
+)
+def test_file_written_to_a_pipe_is_whole(tmp_path, program, pipe_format):
+    """The program could not go back to write the length into the header."""
+    x = sines(44100, 2)
+    encode(program, tmp_path / f"x.{pipe_format}", x, 44100, "-b 16" if program == "sox" else "", pipe_format)
+    info, y = read(tmp_path / f"x.{pipe_format}")
+    assert info == audio.AudioInfo(44100, 2, len(x))
+    np.testing.assert_allclose(y, x, rtol=0, atol=2**-15)
+
+
+@pytest.mark.parametrize("bit_rate", ["-b:a 128k", "-q:a 4"])
+def test_mp3_without_a_length_is_whole(tmp_path, bit_rate):
+    """Many MP3 files begin without the frame that tells the length, at constant and at variable bit rate."""
+    x = sines(44100, 2, seconds=3)
+    encode("ffmpeg", tmp_path / "x.mp3", x, 44100, f"-c:a libmp3lame -write_xing 0 {bit_rate}")
+    _, y = read(tmp_path / "x.mp3")
+    assert len(x) <= len(y) <= len(x) + 3 * 1152
+    assert all(aligned_correlation(x[:, c], y[:, c]) > 0.95 for c in range(2))
+
+
+@pytest.mark.parametrize("extension", ["wav", "aiff", "flac", "mp3", "m4a"])
+@pytest.mark.parametrize("kept", [0.01, 0.5, 0.95])
+def test_file_cut_short_is_an_error(tmp_path, extension, kept):
+    path = tmp_path / f"x.{extension}"
+    encode("ffmpeg", path, sines(44100, 2, seconds=3), 44100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(AudioError):
+        read(path)
+
+
+def test_wav_cut_short_tells_sizes(tmp_path):
+    encode("ffmpeg", tmp_path / "x.wav", sines(8000, 1), 8000)
+    whole = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "x.wav").write_bytes(whole[:-1000])
+    with pytest.raises(AudioError, match=r"cut short: the header promises 8000 bytes of samples, 7000 are there"):
+        audio.probe(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("extension", ["ogg", "opus"])
+def test_ogg_cut_short_is_used_up_to_the_cut(tmp_path, extension):
+    """Nothing in an OGG file tells its length: what is there is read; what lies before the first page is an error."""
+    path = tmp_path / f"x.{extension}"
+    encode("ffmpeg", path, sines(48000, 2, seconds=5), 48000, LOSSY["vorbis" if extension == "ogg" else "opus"][1])
+    whole = path.read_bytes()
+    _, complete = read(path)
+    path.write_bytes(whole[: int(0.7 * len(whole))])
+    info, part = read(path)
+    assert 0.3 * len(complete) < len(part) < 0.9 * len(complete) and info.frames == len(part)
+    np.testing.assert_allclose(part[:-5000], complete[: len(part) - 5000], atol=1e-4)
+    path.write_bytes(whole[: int(0.02 * len(whole))])
+    with pytest.raises(AudioError):
+        read(path)
+
+
+@pytest.mark.parametrize("extension", sorted(audio.EXTENSIONS))
+@pytest.mark.parametrize("content", [b"", b"Dear diary, today I recorded nothing.\n" * 100], ids=["empty", "text"])
+def test_file_that_is_no_audio(tmp_path, extension, content):
+    (tmp_path / f"x{extension}").write_bytes(content)
+    with pytest.raises(AudioError, match="empty file" if not content else "not readable as audio"):
+        audio.probe(tmp_path / f"x{extension}")
+
+
+def test_wav_without_samples(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros([0, 1]), 8000)
+    with pytest.raises(AudioError, match="no samples"):
+        audio.probe(tmp_path / "x.wav")
+
+
+def test_film_without_sound(tmp_path):
+    film = "ffmpeg -v error -f lavfi -i color=size=16x16:duration=0.2 -c:v mpeg4".split()
+    subprocess.run([*film, tmp_path / "x.mp4"], check=True)
+    with pytest.raises(AudioError, match="holds no audio"):
+        audio.probe(tmp_path / "x.mp4")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_numbers(tmp_path, value):
+    x = sines(8000, 1)
+    x[1234] = value
+    soundfile.write(tmp_path / "x.wav", x, 8000, "FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        list(audio.decode(tmp_path / "x.wav"))
+
+
+@pytest.mark.parametrize("function", [audio.probe, lambda path: list(audio.decode(path))], ids=["probe", "decode"])
+def test_without_av_the_message_tells_what_to_install(tmp_path, monkeypatch, function):
+    (tmp_path / "x.m4a").write_bytes(b"any")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(AudioError, match=r"wavegan\[aac\]"):
+        function(tmp_path / "x.m4a")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rates=st.tuples(*[st.sampled_from([8000, 11025, 16000, 44100, 48000])] * 2),
+    cuts=st.lists(st.integers(0, 3000), max_size=6),
+    mixing=st.sampled_from([(1, 1), (2, 2), (2, 1), (6, 1), (1, 2)]),
+)
+def test_conversion_is_independent_of_blocks(rates, cuts, mixing):
+    """It equals the mix, resampled at once."""
+    x = np.random.default_rng(0).uniform(-1, 1, [3000, mixing[0]]).astype(np.float32)
+    y = np.concatenate(list(audio.convert(np.split(x, sorted(cuts)), *rates, mixing[1])))
+    mixed = x if mixing[0] == mixing[1] else np.repeat(x.mean(axis=1, keepdims=True), mixing[1], axis=1)
+    np.testing.assert_allclose(y, soxr.resample(mixed, *rates), rtol=0, atol=1e-6)
+
+
+def test_mixing_channels():
+    x = np.array([[0.0, 0.3, 0.9], [-1.0, 1.0, 0.6]], np.float32)
+    np.testing.assert_allclose(audio.mix_channels(x, 1), [[0.4], [0.2]], atol=1e-7)
+    np.testing.assert_array_equal(audio.mix_channels(x[:, 1:2], 2), [[0.3, 0.3], [1, 1]] * np.float32(1))
+    np.testing.assert_array_equal(audio.mix_channels(x, 3), x)
+
+
+@pytest.mark.parametrize("new_rate_hz", [16000, 44100])
+def test_six_channels_cannot_become_two(new_rate_hz):
+    with pytest.raises(AudioError, match="6 channels, which cannot become 2"):
+        list(audio.convert([np.zeros([10, 6], np.float32)], 44100, new_rate_hz, 2))
+
+
+@pytest.mark.parametrize("sample_rate_hz", [8000, 22050, 44100, 48000, 96000])
+def test_sine_stays_a_sine(sample_rate_hz):
+    """After resampling to 16 kHz, all but a millionth of the energy is at its frequency."""
+    time = np.arange(2 * sample_rate_hz) / sample_rate_hz
+    x = 0.5 * np.sin(2 * np.pi * 1000 * time)[:, None].astype(np.float32)
+    (y,) = np.concatenate(list(audio.convert([x], sample_rate_hz, 16000, 1))).T
+    assert len(y) == 32000
+    power = np.abs(np.fft.rfft(y[8000:24000] * np.hanning(16000))) ** 2
+    assert power.argmax() == 1000
+    assert power[995:1006].sum() > (1 - 1e-6) * power.sum()
+    assert abs(y[8000:24000].std() - 0.5 / np.sqrt(2)) < 1e-4
+
+
+def test_frequencies_above_the_new_range_are_removed():
+    x = 0.5 * np.sin(2 * np.pi * 10000 * np.arange(44100) / 44100)[:, None].astype(np.float32)
+    y = np.concatenate(list(audio.convert([x], 44100, 16000, 1)))
+    assert np.abs(y[2000:-2000]).max() < 1e-4
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
+def test_int16_is_scaled_truncated_and_clipped(values):
+    expected = [max(-32767, min(32767, int(np.float32(value) * np.float32(32767)))) for value in values]
+    x = audio.to_int16(np.array(values, np.float32))
+    assert x.dtype == np.int16 and x.tolist() == expected
+
+
+@pytest.mark.parametrize(("n", "clip_len", "channels"), [(1, 50, 1), (3, 1000, 2), (7, 30, 6)])
+@pytest.mark.parametrize("sample_rate_hz", [8000, 11025])
+def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz):
+    clips = noise(n * clip_len, 1, channels).reshape(n, clip_len, channels)
+    audio.write_clips(tmp_path / "x.wav", clips, sample_rate_hz)
+    read_back = audio.read_clips(tmp_path / "x.wav", clip_len)
+    assert read_back.shape == clips.shape
+    np.testing.assert_allclose(read_back, np.trunc(clips * np.float32(32767)) / 32768, atol=1e-7)
+    info, pause = soundfile.info(tmp_path / "x.wav"), sample_rate_hz // 2
+    assert (info.samplerate, info.channels, info.subtype) == (sample_rate_hz, channels, "PCM_16")
+    assert info.frames == n * clip_len + (n - 1) * pause
+    x, _ = soundfile.read(tmp_path / "x.wav")
+    assert n == 1 or not x[clip_len : clip_len + pause].any()
+
+
+def test_clips_of_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(AudioError, match="no such file"):
+        audio.read_clips(tmp_path / "x.wav", 100)
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_failed_writing_leaves_the_old_file(tmp_path, error):
+    (tmp_path / "x").write_text("old")
+    with pytest.raises(error), audio.replace_atomically(tmp_path / "x") as temporary:  # noqa: PT012
+        open(temporary, "w").write("half")
+        raise error
+    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "old"
+
+
+def test_writing_replaces_the_file(tmp_path, monkeypatch):
+    """Until the block ends the old content is there; the new file is readable by all."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text("old")
+    with audio.replace_atomically("x") as temporary, open(temporary, "w") as file:
+        file.write("new")
+        assert (tmp_path / "x").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "new"
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+
+
+def test_wav_that_cannot_be_written_whole(tmp_path, monkeypatch):
+    audio.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
+    before = (tmp_path / "x.wav").read_bytes()
+    monkeypatch.setattr(soundfile, "write", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        audio.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
+    assert (tmp_path / "x.wav").read_bytes() == before and len(list(tmp_path.iterdir())) == 1

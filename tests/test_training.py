@@ -1,0 +1,222 @@
+"""The trainer and the loop: exact resuming, replicas, the average, budgets, divergence, memory."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+import loader
+import training
+from config import Config
+from errors import UserError
+from train_dir import TrainDir
+
+SMALL = {
+    "data_slice_len": 4096,
+    "wavegan_dim": 2,
+    "wavegan_latent_dim": 4,
+    "train_batch_size": 4,
+    "wavegan_disc_nupdates": 2,
+}
+
+
+@pytest.fixture
+def slices(recordings):
+    opened, _ = loader.open_recordings(recordings)
+    return loader.Slices(opened, SMALL["data_slice_len"])
+
+
+def make_trainer(strategy=None, **settings):
+    return training.Trainer(Config(**SMALL | settings), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
+
+
+def iterate(trainer, slices, steps):
+    batches = iter(training._distribute(trainer, slices, int(trainer.step.numpy())))
+    return [{name: float(value) for name, value in trainer.iterate(batches).items()} for _ in range(steps)]
+
+
+def weights(trainer):
+    return [
+        variable.numpy()
+        for part in (trainer.generator, trainer.discriminator, trainer.ema)
+        for variable in part.variables
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"wavegan_loss": "wgan-gp", "wavegan_disc_phaseshuffle_per": "example"},
+        {"wavegan_loss": "wgan", "train_ema": 0.0},
+        {"wavegan_loss": "lsgan", "wavegan_batchnorm": True},
+        {"wavegan_loss": "dcgan", "train_precision": "mixed_bfloat16"},
+        {"wavegan_loss": "wgan-gp", "train_precision": "mixed_float16"},
+    ],
+    ids=lambda settings: "-".join(str(value) for value in settings.values()),
+)
+def test_resuming_is_exact(slices, tmp_path, settings):
+    """Four steps at once, and two, a restart and two, give the same bits."""
+    whole = make_trainer(**settings)
+    metrics = iterate(whole, slices, 4)
+
+    first = make_trainer(**settings)
+    half = iterate(first, slices, 2)
+    train_dir = TrainDir(tmp_path / "train")
+    train_dir.create()
+    train_dir.save(first.checkpoint, 2, keep=5)
+    second = make_trainer(**settings)
+    assert train_dir.restore(second.checkpoint) == 2
+    half += iterate(second, slices, 2)
+
+    assert metrics == half
+    for a, b in zip(weights(whole), weights(second)):
+        np.testing.assert_array_equal(a, b)
+    optimizers = ("generator_optimizer", "discriminator_optimizer")
+    for name in optimizers:
+        for a, b in zip(getattr(whole, name).variables, getattr(second, name).variables):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_seed_decides(slices):
+    runs = [iterate(make_trainer(train_seed=seed), slices, 1) for seed in (1, 1, 2)]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize("loss", ["wgan", "wgan-gp"])
+def test_clipping_is_wgans(slices, loss):
+    trainer = make_trainer(wavegan_loss=loss, wavegan_clip=0.02)
+    iterate(trainer, slices, 1)
+    largest = max(np.abs(variable.numpy()).max() for variable in trainer.discriminator.trainable_variables)
+    assert (largest <= np.float32(0.02)) == (loss == "wgan")
+
+
+def test_average_follows_its_formula(slices):
+    trainer = make_trainer(train_ema=0.5)
+    expected = [variable.numpy() for variable in trainer.generator.variables]
+    for step in range(3):
+        iterate(trainer, slices, 1)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = [decay * e + (1 - decay) * v.numpy() for e, v in zip(expected, trainer.generator.variables)]
+    for got, e in zip(trainer.ema.variables, expected):
+        np.testing.assert_allclose(got.numpy(), e, rtol=1e-5, atol=1e-7)
+
+
+def test_learning_lowers_the_critics_loss(slices):
+    """A critic against a generator that stands still separates real from fake."""
+    metrics = iterate(make_trainer(wavegan_genr_lr=0.0, wavegan_disc_lr=1e-3), slices, 30)
+    assert metrics[-1]["wasserstein"] > metrics[0]["wasserstein"] + 0.05
+    assert metrics[-1]["D_loss"] < metrics[0]["D_loss"]
+
+
+REPLICAS_SCRIPT = """
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import test_training
+import training
+from config import Config
+
+
+class Slices:
+    slice_len, channels, error = 4096, 1, None
+
+    def read(self, first, count):
+        slices = [np.random.default_rng(n).uniform(-0.5, 0.5, [4096, 1]) for n in range(first, first + count)]
+        return np.stack(slices).astype(np.float32)
+
+
+class FixedDraws(training.Trainer):
+    def z(self):
+        return tf.fill([self.replica_batch_size, 4], 0.3)
+
+    def _random_discriminator_update(self, real, number):
+        alpha = tf.fill([self.replica_batch_size, 1, 1], 0.5)
+        return self.update_discriminator(real, self.z(), alpha, tf.zeros([3, 2], tf.int32))
+
+    def _random_generator_update(self, number):
+        return self.update_generator(self.z(), tf.zeros([2], tf.int32))
+
+
+for loss in "wgan-gp", "wgan", "dcgan":
+    config = Config(**test_training.SMALL, wavegan_loss=loss, wavegan_disc_phaseshuffle=0)
+    mirrored = FixedDraws(config, tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]))
+    single = FixedDraws(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
+    for a, b in zip(*(test_training.iterate(trainer, Slices(), 3) for trainer in (mirrored, single))):
+        for name in set(a) - {"D_gradient_norm", "G_gradient_norm"}:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for part in "generator", "discriminator", "ema":
+        for a, b in zip(getattr(mirrored, part).variables, getattr(single, part).variables):
+            first, second = (copy.numpy() for copy in a.value.values)
+            np.testing.assert_array_equal(first, second)
+            np.testing.assert_allclose(first, b.numpy(), rtol=1e-4, atol=1e-5)
+    # Replicas draw apart.
+    draws = mirrored.strategy.run(lambda: mirrored._latents(mirrored._seeds(0, tf.constant(7), 1)[0]))
+    assert (draws.values[0].numpy() != draws.values[1].numpy()).all()
+print("equal")
+"""
+
+
+def test_two_replicas_learn_what_one_does():
+    """Two logical CPUs under a MirroredStrategy, in a process of their own: devices are set up once."""
+    process = subprocess.run(
+        [sys.executable, "-c", REPLICAS_SCRIPT],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.stdout.endswith("equal\n"), process.stdout + process.stderr[-3000:]
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_path, monkeypatch):
+    real_iterate, calls = training._iterate, []
+
+    def diverge(trainer, batches, slices):
+        calls.append(real_iterate(trainer, batches, slices))
+        if len(calls) == 3:
+            for variable in trainer.generator.trainable_variables:
+                variable.assign(variable.value * np.nan)
+        return calls[-1]
+
+    monkeypatch.setattr(training, "_iterate", diverge)
+    settings = SMALL | {"data_dir": str(recordings), "train_save_secs": 0.0, "train_summary_secs": 1e6}
+    with pytest.raises(UserError, match=r"diverged: \w+ is nan at step 4.*step 3 is whole.*lr"):
+        training.train(tmp_path / "train", settings)
+
+
+def test_memory_is_flat(slices):
+    """A few hundred steps after the first ones do not raise the peak by more than a few batches."""
+    trainer = make_trainer()
+    batches = iter(training._distribute(trainer, slices, 0))
+    for _ in range(100):
+        trainer.iterate(batches)
+    before = training.peak_memory_bytes()
+    for _ in range(300):
+        trainer.iterate(batches)
+    assert training.peak_memory_bytes() - before < 20e6
+
+
+def test_batch_must_divide_over_the_devices():
+    class ThreeReplicas:
+        num_replicas_in_sync = 3
+
+    with pytest.raises(UserError, match=r"--train_batch_size must be a multiple of the 3 devices.*Received: 4"):
+        make_trainer(ThreeReplicas())
+
+
+def test_timer(monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: now_s[0])
+    timer = training.Timer(10)
+    answers = []
+    for now_s[0] in (0, 9, 10, 11, 19, 20.5, 40):
+        answers.append(timer.is_due())
+    assert answers == [False, False, True, False, False, True, True]
