@@ -5,7 +5,7 @@ three kinds, which decide what may change when a TRAIN_DIR is resumed:
 
     model     shapes the networks; never changes
     training  decides what is learned; never changes once training has begun
-    run       how a run behaves; may change at every start
+    run       how a run behaves; given at every start, and not remembered
 """
 
 import dataclasses
@@ -234,7 +234,7 @@ def given_flags():
 
 
 def merge(stored, given, fixed_kinds):
-    """Puts the given settings over stored ones, as resuming does.
+    """Puts the given settings over stored ones, as resuming does; those of kind run are not taken from the store.
 
     Args:
         stored: `Config`.
@@ -247,8 +247,10 @@ def merge(stored, given, fixed_kinds):
     Raises:
         UserError: A given setting of a fixed kind differs from the stored one; names it and both values.
     """
-    merged = dataclasses.replace(stored, **given)
-    for field in dataclasses.fields(Config):
+    fields = dataclasses.fields(Config)
+    defaults = {field.name: field.default for field in fields if field.metadata["kind"] == "run"}
+    merged = dataclasses.replace(stored, **defaults | given)
+    for field in fields:
         old, new = getattr(stored, field.name), getattr(merged, field.name)
         if old != new and field.metadata["kind"] in fixed_kinds:
             raise UserError(

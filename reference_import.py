@@ -6,10 +6,10 @@ import re
 
 import tensorflow as tf
 
-import training
 from config import Config
 from errors import UserError
 from train_dir import TrainDir, variables_by_name
+from trainer import Trainer, choose_strategy
 
 _NETWORKS = {"G": "generator", "D": "discriminator"}
 _ADAM_SLOTS = {"Adam": "momentum", "Adam_1": "velocity"}
@@ -41,7 +41,7 @@ def import_training(path, reference_path):
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"{newest} cannot be read: {error}") from error
 
-    trainer = training.Trainer(config, training.choose_strategy())
+    trainer = Trainer(config, choose_strategy())
     step = int(reference["global_step"])
     for network, optimizer, updates in (
         (trainer.generator, trainer.generator_optimizer, step),

@@ -1,5 +1,6 @@
 """Audio files of other programs, damaged files, resampling and writing."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from audio import AudioError
 BASES_HZ = [220, 330, 550, 80, 770, 880]
 """Of each channel; the fourth is the bass channel of 5.1, which lossy formats low-pass."""
 
-LAYOUTS = [(8000, 1), (8000, 6), (22050, 2), (44100, 1), (44100, 2), (48000, 6), (96000, 1), (96000, 2)]
+LAYOUTS = [(8000, 1), (22050, 2), (44100, 1), (44100, 2), (48000, 6), (96000, 2)]
 """Sample rates and channels."""
 
 LOSSLESS = {
@@ -70,14 +71,9 @@ def read(path):
 
 
 def aligned_correlation(x, y):
-    """Correlation of two signals at the lag where it is largest."""
-    size = 2 * max(len(x), len(y))
-    lag = int(np.argmax(np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size)), size)))
-    lag -= size * (lag > size // 2)
-    x, y = x[max(0, -lag) :], y[max(0, lag) :]
-    common = min(len(x), len(y))
-    assert common > 0.8 * len(x)
-    return np.corrcoef(x[:common], y[:common])[0, 1]
+    """Largest correlation of two signals over small shifts: decoders skip the delay of the encoder."""
+    n = min(len(x), len(y)) - 32
+    return max(np.corrcoef(x[16 : 16 + n], y[shift : shift + n])[0, 1] for shift in range(33))
 
 
 @pytest.mark.parametrize("program", ["ffmpeg", "sox"])
@@ -241,7 +237,7 @@ def test_conversion_is_independent_of_blocks(rates, cuts, mixing):
 def test_mixing_channels():
     x = np.array([[0.0, 0.3, 0.9], [-1.0, 1.0, 0.6]], np.float32)
     np.testing.assert_allclose(audio.mix_channels(x, 1), [[0.4], [0.2]], atol=1e-7)
-    np.testing.assert_array_equal(audio.mix_channels(x[:, 1:2], 2), [[0.3, 0.3], [1, 1]] * np.float32(1))
+    np.testing.assert_array_equal(audio.mix_channels(x[:, 1:2], 2), np.float32([[0.3, 0.3], [1, 1]]))
     np.testing.assert_array_equal(audio.mix_channels(x, 3), x)
 
 
@@ -300,8 +296,8 @@ def test_clips_of_a_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_failed_writing_leaves_the_old_file(tmp_path, error):
     (tmp_path / "x").write_text("old")
-    with pytest.raises(error), audio.replace_atomically(tmp_path / "x") as temporary:  # noqa: PT012
-        open(temporary, "w").write("half")
+    with pytest.raises(error), audio.replace_atomically(tmp_path / "x") as temporary:
+        pathlib.Path(temporary).write_text("half")
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "old"
 

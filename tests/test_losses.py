@@ -10,9 +10,9 @@ from conftest import REFERENCE
 from test_wavegan import load_reference
 
 import losses
-import training
 from config import Config
 from reference_import import variable_name
+from trainer import Trainer, make_loss
 
 
 class Replay:
@@ -29,7 +29,7 @@ class Replay:
             wavegan_disc_phaseshuffle=0,
             train_batch_size=self.settings["batch"],
         )
-        self.trainer = training.Trainer(config, tf.distribute.get_strategy())
+        self.trainer = Trainer(config, tf.distribute.get_strategy())
         self.networks = {"G": self.trainer.generator, "D": self.trainer.discriminator}
         for letter, network in self.networks.items():
             weights = {key: value for key, value in self.arrays.items() if key.startswith(f"init:{letter}/")}
@@ -191,7 +191,7 @@ def test_rmsprop_is_tensorflow_1s():
 
 
 def test_flags_reach_the_optimisers():
-    loss = training.make_loss(
+    loss = make_loss(
         Config(wavegan_genr_lr=0.1, wavegan_disc_lr=0.2, wavegan_beta1=0.3, wavegan_beta2=0.4, wavegan_gp_lambda=5)
     )
     generator, discriminator = loss.optimizers()

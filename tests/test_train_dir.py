@@ -34,9 +34,10 @@ def test_config_round_trip(train_dir):
 
 
 def test_merge_refuses_what_is_fixed():
-    stored = Config(data_dir="a", wavegan_dim=16)
+    stored = Config(data_dir="a", wavegan_dim=16, train_max_steps=4)
     merged = merge(stored, {"wavegan_dim": 16, "train_keep": 9}, ("model", "training"))
-    assert (merged.wavegan_dim, merged.train_keep) == (16, 9)
+    # A budget holds for one run.
+    assert (merged.wavegan_dim, merged.train_keep, merged.train_max_steps) == (16, 9, 0)
     with pytest.raises(UserError, match=r"--wavegan_dim .*stored 16, received 32"):
         merge(stored, {"wavegan_dim": 32}, ("model", "training"))
     assert merge(stored, {"data_dir": "b"}, ("model",)).data_dir == "b"
@@ -89,7 +90,7 @@ def test_damaged_checkpoint_falls_back(train_dir, capsys, ending, damage):
 def test_another_models_checkpoint_is_refused(train_dir):
     train_dir.save(make_checkpoint()[1], 1, keep=5)
     other = tf.train.Checkpoint(part={"layer/kernel": tf.Variable(0.0), "layer/bias": tf.Variable(0.0)})
-    with pytest.raises(UserError, match="no checkpoint in .* can be read"):
+    with pytest.raises(UserError, match=r"no checkpoint in .* can be read"):
         train_dir.restore(other)
 
 

@@ -10,10 +10,12 @@ import tensorflow as tf
 from conftest import ROOT
 
 import loader
+import progress
 import training
 from config import Config
 from errors import UserError
 from train_dir import TrainDir
+from trainer import Trainer
 
 SMALL = {
     "data_slice_len": 4096,
@@ -31,7 +33,7 @@ def slices(recordings):
 
 
 def make_trainer(strategy=None, **settings):
-    return training.Trainer(Config(**SMALL | settings), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
+    return Trainer(Config(**SMALL | settings), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
 
 
 def iterate(trainer, slices, steps):
@@ -121,8 +123,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import test_training
-import training
 from config import Config
+from trainer import Trainer
 
 
 class Slices:
@@ -133,7 +135,7 @@ class Slices:
         return np.stack(slices).astype(np.float32)
 
 
-class FixedDraws(training.Trainer):
+class FixedDraws(Trainer):
     def z(self):
         return tf.fill([self.replica_batch_size, 4], 0.3)
 
@@ -198,10 +200,10 @@ def test_memory_is_flat(slices):
     batches = iter(training._distribute(trainer, slices, 0))
     for _ in range(100):
         trainer.iterate(batches)
-    before = training.peak_memory_bytes()
+    before = progress.peak_memory_bytes()
     for _ in range(300):
         trainer.iterate(batches)
-    assert training.peak_memory_bytes() - before < 20e6
+    assert progress.peak_memory_bytes() - before < 20e6
 
 
 def test_batch_must_divide_over_the_devices():
@@ -214,8 +216,8 @@ def test_batch_must_divide_over_the_devices():
 
 def test_timer(monkeypatch):
     now_s = [0.0]
-    monkeypatch.setattr(training.time, "monotonic", lambda: now_s[0])
-    timer = training.Timer(10)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now_s[0])
+    timer = progress.Timer(10)
     answers = []
     for now_s[0] in (0, 9, 10, 11, 19, 20.5, 40):
         answers.append(timer.is_due())

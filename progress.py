@@ -1,0 +1,105 @@
+"""Is it time?, the line of progress, and the budget of a run."""
+
+import resource
+import sys
+import time
+
+_TERMINAL_PROGRESS_S, _LOG_PROGRESS_S = 1.0, 10.0
+
+
+class Timer:
+    """Answers "is it time?" for what happens every so many seconds.
+
+    Args:
+        interval_s: Float.
+    """
+
+    def __init__(self, interval_s):
+        self.interval_s = interval_s
+        self.last_s = time.monotonic()
+
+    def is_due(self):
+        """Returns whether the interval has passed since the last time it had."""
+        now_s = time.monotonic()
+        if now_s - self.last_s < self.interval_s:
+            return False
+        self.last_s = now_s
+        return True
+
+
+class Progress:
+    """Gathers metrics between two lines of progress, and knows the budget.
+
+    Args:
+        config: `Config`.
+        step: Integer, the step to begin with.
+        start_s: Float, when the run began, `time.monotonic()`.
+    """
+
+    def __init__(self, config, step, start_s):
+        self._config = config
+        self._start_s = start_s
+        self._first = (step, time.monotonic())
+        self._sums, self._count = {}, 0
+        self._last_s = time.monotonic()
+        self._is_terminal = sys.stdout.isatty()
+        self.is_due = Timer(_TERMINAL_PROGRESS_S if self._is_terminal else _LOG_PROGRESS_S).is_due
+
+    @property
+    def has_news(self):
+        """Whether metrics were added since the last line."""
+        return self._count > 0
+
+    def is_over(self, step):
+        """Returns whether the budget of steps or seconds is used up."""
+        max_steps, max_s = self._config.train_max_steps, self._config.train_max_secs
+        return 0 < max_steps <= step or 0 < max_s <= time.monotonic() - self._start_s
+
+    def add(self, metrics):
+        """Adds the metrics of an iteration, a dict of floats."""
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in metrics.items()}
+        self._count += 1
+
+    def show(self, step):
+        """Prints the line of progress; returns the mean metrics since the last one, for TensorBoard."""
+        config, now_s = self._config, time.monotonic()
+        means = {name: value / self._count for name, value in self._sums.items()}
+        step_s = (now_s - self._last_s) / self._count
+        slices_per_s = config.train_batch_size * config.wavegan_disc_nupdates / step_s
+        self._sums, self._count, self._last_s = {}, 0, now_s
+        parts = [
+            f"step {step}",
+            f"D {means['D_loss']:.3f}",
+            f"G {means['G_loss']:.3f}",
+            f"W {means['wasserstein']:.3f}",
+            f"{slices_per_s:.0f} slices/s",
+            f"{step_s:.2f} s/step",
+            f"{peak_memory_bytes() / 1e9:.1f} GB",
+        ]
+        if (left_s := self._seconds_left(step, now_s)) is not None:
+            parts.append(f"ETA {_clock(left_s)}")
+        line = "  ".join(parts)
+        print(f"\r{line}\x1b[K" if self._is_terminal else line, end="" if self._is_terminal else "\n", flush=True)
+        return means | {"slices_per_second": slices_per_s}
+
+    def _seconds_left(self, step, now_s):
+        first_step, first_s = self._first
+        left_s = []
+        if self._config.train_max_steps:
+            mean_step_s = (now_s - first_s) / max(1, step - first_step)
+            left_s.append((self._config.train_max_steps - step) * mean_step_s)
+        if self._config.train_max_secs:
+            left_s.append(self._config.train_max_secs - (now_s - self._start_s))
+        return max(0, min(left_s)) if left_s else None
+
+
+def peak_memory_bytes():
+    """Returns the most memory this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _clock(seconds):
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
