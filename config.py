@@ -263,3 +263,13 @@ def merge(stored, given, fixed_kinds):
 def model_settings(config):
     """Returns the settings of kind model, as a dict of name to value."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(Config) if f.metadata["kind"] == "model"}
+
+
+def flag_table(kind):
+    """Returns the rows of the flags of a kind for docs/flags.md, a list of Markdown lines."""
+    rows = []
+    for field in dataclasses.fields(Config):
+        if field.metadata["kind"] == kind:
+            default = "" if field.default in ("", None) else f"`{field.default}`"
+            rows.append(f"| `--{field.name}` | {default} | {_rule(field)} | {field.metadata['text']} |")
+    return rows

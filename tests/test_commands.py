@@ -165,23 +165,21 @@ def unpack(saved):
 @pytest.mark.parametrize(
     "text",
     [
-        "device    /job",
-        "(float32|cores), float32",
+        "device    /job:",
+        " cores), float32",
         "generator 1,723 parameters",
         "critic    1,219 parameters, sees 255 ms at a time",
         "recordings       1, 4.0 s",
         "sample rates     8000 Hz -> 8000 Hz",
         "slices an epoch  7 of 0.512 s",
-        "tensorboard --logdir {path}",
-        "python preview.py {path}",
-        "python train_wavegan.py train {path}",
+        "tensorboard --logdir {}",
+        "python preview.py {}",
+        "python train_wavegan.py train {}",
         "done      step 4",
     ],
 )
 def test_train_prints(trained, text):
-    wanted = text.format(path=trained.path)
-    alternatives = ["cores), float32"] if text.startswith("(") else [wanted]
-    assert all(each in trained.output for each in alternatives)
+    assert text.format(trained.path) in trained.output
 
 
 def test_train_dir_holds_what_the_next_commands_need(trained):
@@ -227,7 +225,7 @@ def test_dry_run_writes_nothing(command, recordings, tmp_path):
 
 
 def test_resume_until_the_seconds_are_over(command, train_dir):
-    output = command("train_wavegan.py", "train", train_dir, "--train_max_steps=0", "--train_max_secs=2").stdout
+    output = command("train_wavegan.py", "train", train_dir, "--train_max_steps=0", "--train_max_secs=4").stdout
     assert "resuming  step 4" in output and "done " in output
     step = TrainDir(train_dir).steps()[-1]
     assert step > 4 and f"done      step {step}," in output
@@ -274,7 +272,7 @@ def test_one_training_at_a_time(start_training, command, tmp_path):
     second = command("train_wavegan.py", "train", tmp_path / "train", check=False)
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1 and "another training" in second.stderr
-    stop(process)
+    assert process.poll() is None
 
 
 def test_killed_while_saving(start_training, command, tmp_path):

@@ -1,0 +1,553 @@
+"""Every mistake of a user: exit code 2 and one line on stderr that names what is wrong."""
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import types
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from absl import flags
+from conftest import REFERENCE, ROOT, TINY
+from test_commands import flip_bytes
+
+import cli
+import config
+import preview
+import training
+from config import Config
+from errors import UserError
+from train_dir import TrainDir
+
+SCRIPTS = ["train_wavegan.py", "preview.py", "backup.py"]
+NEWEST_DATA, NEWEST_INDEX = "ckpt-2.data-00000-of-00001", "ckpt-2.index"
+
+WITHOUT_TENSORBOARD = """
+import sys
+
+sys.modules["tensorboard"] = None
+sys.path.insert(0, {root!r})
+import cli
+import {module}
+
+cli.run({module}.main, {module}.USAGE)
+"""
+
+
+def tiny_settings(folder, **more):
+    """The flags TINY as settings, and recordings in a folder."""
+    (folder / "recordings").mkdir(exist_ok=True)
+    soundfile.write(folder / "recordings" / "rain.wav", np.random.default_rng(0).normal(0, 0.1, 64000), 16000)
+    named = dict(flag.removeprefix("--").split("=") for flag in TINY)
+    paths = {"data_dir": str(folder / "recordings"), "data_cache_dir": str(folder / "cache")}
+    return {name: int(value) for name, value in named.items()} | paths | more
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Path of a finished training with the checkpoints 0, 1 and 2, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained")
+    training.train(folder / "train", tiny_settings(folder, train_max_steps=2, train_save_secs=0))
+    return folder / "train"
+
+
+@pytest.fixture
+def train_dir(trained, tmp_path):
+    """A copy of `trained` to change."""
+    return shutil.copytree(trained, tmp_path / "train")
+
+
+@pytest.fixture
+def run_here(monkeypatch, capfd):
+    """Function: runs a script like `command` but in this process, where TensorFlow has started already."""
+    # TensorFlow's devices cannot change any more, and its log was on before.
+    monkeypatch.setattr(cli, "start_tensorflow", lambda **options: tf.get_logger().setLevel("ERROR"))
+
+    def run(script, *arguments):
+        module = importlib.import_module(script.removesuffix(".py"))
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capfd.readouterr()
+        handler = signal.getsignal(signal.SIGTERM)
+        returncode = 0
+        try:
+            cli.run(module.main, module.USAGE)
+        except SystemExit as error:
+            returncode = error.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        stdout, stderr = capfd.readouterr()
+        # C++ logs with another level here than after `cli.start_tensorflow`.
+        stderr = re.sub(r"^[IW]\d{4} .*\n", "", stderr, flags=re.MULTILINE)
+        return types.SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
+
+    return run
+
+
+def check_mistake(process, *words, lines=1):
+    """Checks that a process ended with one line about a mistake that holds the words."""
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stderr.count("\n") == lines, process.stderr
+    last = process.stderr.splitlines()[-1]
+    assert re.match(r"\w+\.py: ", last)
+    for word in words:
+        assert str(word) in last
+
+
+@contextlib.contextmanager
+def full_disk(largest_file):
+    """Context in which no file can grow beyond some bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# Settings, one by one.
+
+
+def out_of_range():
+    for field in dataclasses.fields(Config):
+        rules = field.metadata
+        if rules["at_least"] is not None:
+            yield field.name, rules["at_least"] - 1
+        if rules["at_most"] is not None:
+            yield field.name, rules["at_most"] + 1
+        if rules["below"] is not None:
+            yield field.name, rules["below"]
+        if rules["choices"]:
+            yield field.name, type(rules["choices"][0])("12345")
+
+
+def of_another_type():
+    for field in dataclasses.fields(Config):
+        yield field.name, []
+        if field.default is not None:
+            yield field.name, None
+        if field.type is not str:
+            yield field.name, "1"
+        if field.type is int:
+            yield from [(field.name, True), (field.name, 1.5)]
+        if field.type in (float, float | None):
+            yield from [(field.name, float("nan")), (field.name, float("inf"))]
+        if field.type is bool:
+            yield field.name, 1
+
+
+@pytest.mark.parametrize(("name", "value"), [*out_of_range(), *of_another_type()])
+def test_setting_breaks_its_rule(name, value):
+    with pytest.raises(UserError) as raised:
+        Config(**{name: value})
+    value = float(value) if type(value) is int and "float" in str(Config.__annotations__[name]) else value
+    assert re.match(rf"--{name} must be .*\. Received: {re.escape(repr(value))}\.$", str(raised.value))
+
+
+def fixed_settings():
+    other = {bool: True, str: "other", int: 12, float: 0.25, float | None: 0.25}
+    for field in dataclasses.fields(Config):
+        if field.metadata["kind"] != "run":
+            choices = field.metadata["choices"]
+            yield field.name, choices[-1] if choices else other.get(field.type, -6.0)
+
+
+@pytest.mark.parametrize(("name", "value"), fixed_settings())
+def test_fixed_setting_changes(name, value):
+    value = -6.0 if name == "data_min_level_db" else value
+    value = 8000 if name == "data_sample_rate" else value
+    stored = Config(data_dir="recordings")
+    value = stored_other(stored, name) if getattr(stored, name) == value else value
+    with pytest.raises(UserError) as raised:
+        config.merge(stored, {name: value}, ("model", "training"))
+    for text in (f"--{name} ", f"stored {getattr(stored, name)!r}", f"received {value!r}", "--train_init_from"):
+        assert text in str(raised.value)
+
+
+def stored_other(stored, name):
+    """Another allowed value than the stored one."""
+    rules = Config.__dataclass_fields__[name].metadata
+    return next(choice for choice in rules["choices"] if choice != getattr(stored, name))
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(Config) if field.metadata["kind"] == "run"]
+)
+def test_run_setting_may_change(name):
+    value = "other" if name == "data_cache_dir" else 12
+    assert getattr(config.merge(Config(), {name: value}, ("model", "training")), name) == value
+
+
+# Command lines that fail before TensorFlow is imported.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("train_wavegan.py", "train, preview, infer, import"),
+        ("train_wavegan.py paint t", "train, preview, infer, import|'paint t'"),
+        ("train_wavegan.py train", "TRAIN_DIR"),
+        ("train_wavegan.py preview", "TRAIN_DIR"),
+        ("train_wavegan.py infer", "TRAIN_DIR"),
+        ("train_wavegan.py import t", "TRAIN_DIR REFERENCE_DIR|'t'"),
+        ("train_wavegan.py import", "TRAIN_DIR REFERENCE_DIR"),
+        ("train_wavegan.py train t extra", "TRAIN_DIR|'t extra'"),
+        ("train_wavegan.py infer t extra", "TRAIN_DIR|'t extra'"),
+        ("train_wavegan.py import t r extra", "TRAIN_DIR REFERENCE_DIR|'t r extra'"),
+        ("train_wavegan.py train t --wavegan_depth=3", "wavegan_depth|--help"),
+        ("train_wavegan.py train t --train_batch_size=many", "--train_batch_size|many|--help"),
+        ("train_wavegan.py train t --wavegan_gp_lambda=x", "--wavegan_gp_lambda|x"),
+        ("train_wavegan.py train t --data_normalize=maybe", "--data_normalize|maybe"),
+        ("train_wavegan.py train t --data_dir", "--data_dir"),
+        ("preview.py", "TRAIN_DIR"),
+        ("preview.py a b", "TRAIN_DIR|'a b'"),
+        ("preview.py t --preview_n=0", "--preview_n|0"),
+        ("preview.py t --step=-1", "--step|-1"),
+        ("preview.py t --step=newest", "--step|newest"),
+        ("preview.py t --step=2 --all", "--step, --all and --watch"),
+        ("preview.py t --step=0 --watch", "--step, --all and --watch"),
+        ("train_wavegan.py preview t --all --watch", "--step, --all and --watch"),
+        ("backup.py", "TRAIN_DIR MINUTES|--once"),
+        ("backup.py t", "TRAIN_DIR MINUTES|--once"),
+        ("backup.py t 1 2", "TRAIN_DIR MINUTES|'t 1 2'"),
+        ("backup.py t 1 --keep=-1", "--keep|-1"),
+        ("backup.py t soon", "MINUTES|'soon'"),
+        ("backup.py t 0", "MINUTES|'0'"),
+        ("backup.py t -- -1", "MINUTES|'-1'"),
+        ("backup.py t -1", "1"),
+        ("backup.py t nan", "MINUTES|'nan'"),
+        ("backup.py t inf", "MINUTES|'inf'"),
+        ("backup.py t 1e300", "MINUTES|'1e300'"),
+    ],
+)
+def test_command_line(command, tmp_path, line, words):
+    check_mistake(command(*line.split(), check=False, cwd=tmp_path), *words.split("|"))
+    assert not list(tmp_path.iterdir())
+
+
+# Mistakes that are found later.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("train_wavegan.py train t", "--data_dir is missing"),
+        ("train_wavegan.py train t --data_dir nowhere", "no such folder|--data_dir|nowhere"),
+        ("train_wavegan.py train t --data_dir silence.txt", "--data_dir|folder|silence.txt"),
+        ("train_wavegan.py train t --data_dir empty", "no usable recording|0 audio files|empty"),
+        ("train_wavegan.py train t --data_dir texts", "1 audio files|poem.wav: not readable as audio|texts"),
+        ("train_wavegan.py train t --data_dir clicks", "shorter than a slice of 16384|--data_pad_end|has 100"),
+        ("train_wavegan.py train t --data_dir clicks --dry_run", "shorter than a slice of 16384|--data_slice_len"),
+        ("train_wavegan.py train t --data_dir zeros --data_min_level_db=-60", "--data_min_level_db|-60"),
+        ("train_wavegan.py train t --data_dir clicks --data_slice_len=5000", "--data_slice_len|16384|5000"),
+        ("train_wavegan.py train t --data_dir clicks --wavegan_loss=gan", "--wavegan_loss|wgan-gp|'gan'"),
+        ("train_wavegan.py train t --data_dir clicks --train_batch_size=0", "--train_batch_size|at least 1|0"),
+        ("train_wavegan.py train t --data_dir clicks --train_ema=1", "--train_ema|below 1|1.0"),
+        ("train_wavegan.py train t --data_dir clicks --train_init_from nowhere", "config.json|nowhere"),
+        ("train_wavegan.py train t --data_dir clicks --data_num_channels=1000000", "--data_num_channels|1000000"),
+        ("train_wavegan.py train silence.txt --data_dir clicks", "TRAIN_DIR|file|silence.txt"),
+        ("train_wavegan.py train silence.txt/t --data_dir clicks", "TRAIN_DIR|file|silence.txt"),
+        ("train_wavegan.py train /proc/t --data_dir clicks", "TRAIN_DIR|written|/proc/t"),
+        ("train_wavegan.py infer nowhere", "config.json|nowhere"),
+        ("train_wavegan.py infer silence.txt", "config.json|silence.txt"),
+        ("train_wavegan.py import t nowhere", "reference|args.txt|nowhere"),
+        ("train_wavegan.py import t texts", "reference|args.txt|texts"),
+        ("train_wavegan.py preview nowhere", "config.json|nowhere"),
+        ("preview.py empty", "config.json|empty|train_wavegan.py train TRAIN_DIR --data_dir FOLDER"),
+        ("preview.py nowhere --watch", "config.json|nowhere"),
+        ("preview.py nowhere --all", "config.json|nowhere"),
+        ("preview.py silence.txt", "config.json|silence.txt"),
+        ("backup.py nowhere 5", "config.json|nowhere"),
+        ("backup.py empty --once", "config.json|empty"),
+    ],
+)
+def test_folders(run_here, tmp_path, monkeypatch, line, words):
+    for name in ("empty", "texts", "clicks", "zeros"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "silence.txt").write_text("...")
+    (tmp_path / "texts" / "poem.wav").write_text("the rain in the gutter\n" * 50)
+    soundfile.write(tmp_path / "clicks" / "click.wav", np.ones(100), 16000)
+    soundfile.write(tmp_path / "zeros" / "zeros.wav", np.zeros(20000), 16000)
+    monkeypatch.chdir(tmp_path)
+    check_mistake(run_here(*line.split()), *words.split("|"))
+
+
+def test_missing_data_dir_in_a_process(command, tmp_path):
+    check_mistake(command("train_wavegan.py", "train", tmp_path / "train", check=False), "--data_dir is missing")
+
+
+def test_folder_that_cannot_be_written(command, recordings):
+    with tempfile.TemporaryDirectory() as home:
+        locked = pathlib.Path(home) / "locked"
+        locked.mkdir(mode=0o555)
+        user = {}
+        if os.geteuid() == 0:
+            os.chown(home, 65534, 65534)
+            user = {"user": 65534, "group": 65534, "extra_groups": []}
+        process = command(
+            *("train_wavegan.py", "train", locked / "train", "--data_dir", recordings),
+            check=False,
+            cwd=home,
+            env=os.environ | {"HOME": home, "XDG_CACHE_HOME": home},
+            **user,
+        )
+        check_mistake(process, "TRAIN_DIR cannot be written: Permission denied", locked / "train")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"wavegan_dim": 1,', "not valid JSON"),
+        (b"[1, 2]", "not a JSON object"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b'{"wavegan_depth": 1}', "unknown setting wavegan_depth|another version"),
+        (b'{"wavegan_dim": "1"}', "--wavegan_dim must be|'1'"),
+        (b'{"wavegan_dim": 0}', "--wavegan_dim must be at least 1|0"),
+        (b'{"wavegan_loss": null}', "--wavegan_loss must be|None"),
+        (b'{"train_save_secs": NaN}', "--train_save_secs must be|nan"),
+    ],
+)
+@pytest.mark.parametrize(
+    "line", ["train_wavegan.py train {}", "train_wavegan.py infer {}", "preview.py {}", "backup.py {} --once"]
+)
+def test_damaged_config(run_here, tmp_path, line, text, words):
+    (tmp_path / "config.json").write_bytes(text)
+    check_mistake(run_here(*line.format(tmp_path).split()), tmp_path / "config.json", *words.split("|"))
+
+
+@pytest.mark.parametrize("line", ["preview.py {}", "preview.py {} --all", "train_wavegan.py infer {}"])
+def test_no_checkpoint_yet(run_here, tmp_path, line):
+    TrainDir(tmp_path).write_config(Config())
+    check_mistake(run_here(*line.format(tmp_path).split()), "no checkpoint yet", tmp_path)
+
+
+@pytest.mark.parametrize("line", ["preview.py {} --step=7", "train_wavegan.py infer {} --step=7"])
+def test_step_without_checkpoint(run_here, trained, line):
+    check_mistake(run_here(*line.format(trained).split()), "--step 7", "[0, 1, 2]")
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--wavegan_dim=2", "--wavegan_dim|stored 1|received 2"),
+        ("--nowavegan_genr_pp --wavegan_batchnorm", "--wavegan_batchnorm|stored False|received True"),
+        ("--data_sample_rate=8000", "--data_sample_rate|stored 16000|received 8000"),
+        ("--data_dir=/elsewhere", "--data_dir|recordings'|received '/elsewhere'"),
+        ("--train_seed=1", "--train_seed|stored 0|received 1"),
+        ("--wavegan_genr_lr=0.5", "--wavegan_genr_lr|stored 0.0001|received 0.5"),
+    ],
+)
+def test_resume_with_other_settings(run_here, trained, flag, words):
+    before = (trained / "config.json").read_bytes()
+    check_mistake(run_here("train_wavegan.py", "train", trained, *flag.split()), *words.split("|"))
+    assert (trained / "config.json").read_bytes() == before
+
+
+def test_train_init_from_with_another_model(run_here, trained, tmp_path):
+    line = ["train", tmp_path / "new", "--data_dir", tmp_path, "--train_init_from", trained, "--wavegan_dim=2"]
+    check_mistake(run_here("train_wavegan.py", *line), "--wavegan_dim", "stored 1", "received 2")
+
+
+# Damaged checkpoints.
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [(NEWEST_DATA, flip_bytes), (NEWEST_DATA, cut), (NEWEST_DATA, empty), (NEWEST_INDEX, cut), (NEWEST_INDEX, empty)],
+)
+@pytest.mark.parametrize("line", ["train {} --train_max_steps=1", "preview {} --preview_n=1", "infer {}"])
+def test_damaged_newest_checkpoint(run_here, train_dir, line, name, damage):
+    damage(train_dir / name)
+    process = run_here("train_wavegan.py", *line.format(train_dir).split())
+    assert process.returncode == 0
+    assert process.stderr.count("\n") == 1
+    assert "the checkpoint of step 2 is damaged and left out" in process.stderr
+    assert "step 1" in process.stdout
+
+
+@pytest.mark.parametrize("line", ["train {}", "preview {}", "infer {}"])
+def test_all_checkpoints_damaged(run_here, train_dir, line):
+    for path in train_dir.glob("ckpt-*.data*"):
+        flip_bytes(path)
+    process = run_here("train_wavegan.py", *line.format(train_dir).split())
+    check_mistake(process, "no checkpoint in", train_dir, "backup/", lines=4)
+
+
+def test_damaged_checkpoint_that_was_asked_for(run_here, train_dir):
+    flip_bytes(train_dir / NEWEST_DATA)
+    check_mistake(run_here("preview.py", train_dir, "--step=2"), "can be read", lines=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
+def test_damaged_latents(run_here, train_dir, content):
+    (train_dir / "preview" / "z.npy").write_bytes(content)
+    check_mistake(run_here("preview.py", train_dir), "z.npy cannot be read", "Delete it")
+
+
+def test_latents_of_another_model(run_here, train_dir):
+    np.save(train_dir / "preview" / "z.npy", np.zeros([3, 5], np.float32))
+    check_mistake(run_here("preview.py", train_dir), "z.npy", "[n, 4]", "[3, 5]")
+
+
+# Import.
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """A copy of a training of the reference, to damage."""
+    return shutil.copytree(REFERENCE / "tf1_run", tmp_path / "reference")
+
+
+def test_import_into_a_used_folder(run_here, train_dir, reference):
+    check_mistake(run_here("train_wavegan.py", "import", train_dir, reference), train_dir, "new folder")
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip_bytes, pathlib.Path.unlink])
+@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
+def test_import_of_a_damaged_checkpoint(run_here, reference, tmp_path, ending, damage):
+    damage(reference / f"model.ckpt-783.{ending}")
+    check_mistake(run_here("train_wavegan.py", "import", tmp_path / "train", reference), reference)
+    assert not (tmp_path / "train").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("wavegan_dim,2", "wavegan_dim,3", "model.ckpt-783|generator|another"),
+        ("wavegan_dim,2", "wavegan_dim,wide", "args.txt|wavegan_dim|'wide'"),
+        ("wavegan_dim,2", "wavegan_dim,0", "wavegan_dim|at least 1|0"),
+        ("wavegan_batchnorm,False", "wavegan_batchnorm,True", "model.ckpt-783|batchnorm"),
+        ("data_slice_len,16384", "data_slice_len,32768", "model.ckpt-783"),
+    ],
+)
+def test_import_with_other_arguments(run_here, reference, tmp_path, old, new, words):
+    text = (reference / "args.txt").read_text()
+    (reference / "args.txt").write_text(text.replace(old, new))
+    check_mistake(run_here("train_wavegan.py", "import", tmp_path / "train", reference), *words.split("|"))
+    assert not (tmp_path / "train").exists()
+
+
+def test_import_of_checkpoints_of_another_program(run_here, reference, train_dir, tmp_path):
+    shutil.copy(reference / "args.txt", train_dir)
+    (train_dir / "config.json").unlink()
+    check_mistake(run_here("train_wavegan.py", "import", tmp_path / "new", train_dir), train_dir / "ckpt-2")
+
+
+# A full disk.
+
+
+def test_full_disk_while_saving(run_here, tmp_path):
+    # Wide, so that checkpoints are larger than what is written before.
+    settings = tiny_settings(tmp_path, wavegan_dim=8, train_max_steps=1)
+    train_dir = TrainDir(tmp_path / "train")
+    training.train(train_dir.path, settings)
+    size = os.path.getsize(train_dir.checkpoint_files(1)[0])
+    with full_disk(size - 1):
+        process = run_here("train_wavegan.py", "train", train_dir, "--train_max_steps=3", "--train_save_secs=0")
+    check_mistake(process, "cannot save the checkpoint of step 2", "The checkpoint of step 1 is whole", "make room")
+    assert train_dir.steps() == [0, 1] and train_dir.damage(1) is None
+    assert not list(tmp_path.glob("train/.saving-*"))
+    resumed = run_here("train_wavegan.py", "train", train_dir, "--train_max_steps=2")
+    assert resumed.returncode == 0 and "resuming  step 1" in resumed.stdout
+    assert train_dir.damage(2) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "largest_file", "words"),
+    [
+        ("train_wavegan.py train {} --train_max_steps=3", 50, "{}|File too large"),
+        ("train_wavegan.py train {} --train_max_steps=3", 10_000, "{}|File too large"),
+        ("train_wavegan.py preview {}", 10_000, "cannot write previews"),
+        ("train_wavegan.py preview {} --preview_n=1000", 10_000, "cannot write"),
+        ("train_wavegan.py infer {}", 10_000, "cannot write|{}/infer"),
+        ("backup.py {} --once", 10_000, "cannot write the backup"),
+    ],
+)
+def test_full_disk(run_here, train_dir, line, largest_file, words):
+    with full_disk(largest_file):
+        process = run_here(*line.format(train_dir).split())
+    check_mistake(process, *words.format(train_dir).split("|"))
+    assert TrainDir(train_dir).damage(2) is None
+    assert not [path for path in train_dir.rglob(".*") if path.name != ".lock"]
+
+
+# The machine.
+
+
+@pytest.mark.parametrize("module", ["preview", "train_wavegan"])
+def test_tensorboard_is_missing(trained, tmp_path, module):
+    train_dir = shutil.copytree(trained, tmp_path / "train")
+    code = WITHOUT_TENSORBOARD.format(root=str(ROOT), module=module)
+    arguments = [train_dir] if module == "preview" else ["train", train_dir, "--train_max_steps=3"]
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300, cwd=tmp_path
+    )
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.count("\n") == 1
+    assert "pip install tensorboard" in process.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_reader_of_the_output_has_gone(script):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = subprocess.run(
+        [sys.executable, ROOT / script, "--help"], stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=300
+    )
+    os.close(write_end)
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_reader_takes_one_line():
+    line = f"set -o pipefail; {sys.executable} {ROOT / 'train_wavegan.py'} --help | head -1"
+    process = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=300)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("WaveGAN")
+
+
+# Help.
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("train_wavegan.py", [*json.loads(Config().to_json()), "dry_run", "preview_n", "step", "all", "watch"]),
+        ("preview.py", ["preview_n", "step", "all", "watch"]),
+        ("backup.py", ["keep", "once"]),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help(script, names, flag):
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / script, flag], capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0
+    assert f"{script} " in process.stdout.partition("flags:")[0]
+    shown = re.findall(r"--(?:\[no\])?(\w+):", process.stdout)
+    assert set(names) <= set(shown)
+    imported = set(re.findall(r"\| +([\w.]+)$", process.stderr, re.MULTILINE))
+    assert "absl.flags" in imported
+    assert not imported & {"tensorflow", "keras", "librosa", "matplotlib", "soundfile"}
