@@ -95,7 +95,10 @@ class Config:
     )
     wavegan_genr_pp: bool = _model(False, "A learned post-filter over the generator's audio.")
     wavegan_genr_pp_len: int = _model(512, "Taps of the post-filter.", at_least=1)
-    wavegan_disc_phaseshuffle: int = _model(2, "Radius of the phase shuffle, samples; 0 for none.", at_least=0)
+    # Shifts must be shorter than what is shifted: 32 positions before the last convolution of 8192 samples.
+    wavegan_disc_phaseshuffle: int = _model(
+        2, "Radius of the phase shuffle, samples; 0 for none.", at_least=0, at_most=31
+    )
     wavegan_disc_phaseshuffle_per: str = _model(
         "batch",
         "One shift for the whole batch (as the reference implementation) or one for each example.",

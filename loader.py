@@ -110,6 +110,9 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
         except (AudioError, OSError) as error:
             left_out.append(LeftOut(name, _reason(error)))
 
+    if show_progress and to_decode:
+        seconds = sum(info.frames / info.sample_rate_hz for info in to_decode.values())
+        print(f"decoding  {len(to_decode)} recordings, {_duration(seconds)}, into {cache.folder}", flush=True)
     with _progress_bar(to_decode.values(), show_progress) as advance:
 
         def decode(name):

@@ -230,12 +230,21 @@ def _loop(trainer, train_dir, slices):
 
 
 def _distribute(trainer, slices, step):
-    """The batches of all updates from a step on, on the strategy's devices."""
-    replicas = trainer.strategy.num_replicas_in_sync
-    first = step * trainer.config.wavegan_disc_nupdates * replicas
-    return trainer.strategy.distribute_datasets_from_function(
-        lambda context: loader.make_dataset(slices, trainer.replica_batch_size, first)
-    )
+    """The batches of all updates from a step on: each worker reads its share, each replica gets a part of it."""
+    first_update = step * trainer.config.wavegan_disc_nupdates
+
+    def make_worker_dataset(context):
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        dataset = loader.make_dataset(
+            slices,
+            replicas * trainer.replica_batch_size,
+            first_update,
+            worker=context.input_pipeline_id,
+            workers=context.num_input_pipelines,
+        )
+        return dataset if replicas == 1 else dataset.rebatch(trainer.replica_batch_size, drop_remainder=True)
+
+    return trainer.strategy.distribute_datasets_from_function(make_worker_dataset)
 
 
 def _iterate(trainer, batches, slices):
