@@ -1,7 +1,8 @@
 """Audio files and samples: probe, decode, resample, mix channels, convert, write.
 
 Samples are float32 `[frames, channels]`, nominally in [-1, 1]. libsndfile reads WAV, FLAC, OGG (Vorbis and
-Opus), MP3, AIFF and more; PyAV, where it is installed, reads what libsndfile rejects (m4a/AAC).
+Opus), MP3, AIFF and more; PyAV, where it is installed, reads what libsndfile does not (m4a/AAC, files without a
+length).
 """
 
 import contextlib
@@ -21,6 +22,9 @@ EXTENSIONS = frozenset(
 
 BLOCK_FRAMES = 1 << 18
 """Frames decoded at once: bounds the memory that a long recording takes."""
+
+_MOST_FRAMES = 1 << 62
+"""More frames than a file can have: libsndfile's word for an unknown length."""
 
 _PYAV_EXTENSIONS = frozenset(".m4a .aac .mp4 .webm .wma".split())
 
@@ -59,12 +63,12 @@ def probe(path):
     path = os.fspath(path)
     if os.path.getsize(path) == 0:
         raise AudioError("empty file")
-    if os.path.splitext(path)[1].lower() in _PYAV_EXTENSIONS:
+    if _needs_pyav(path):
         with _open_pyav(path) as container:
-            stream = container.streams.audio[0]
-            seconds = (container.duration or 0) / 1e6
-            rate_hz = stream.codec_context.sample_rate
-            return AudioInfo(rate_hz, stream.codec_context.layout.nb_channels, round(seconds * rate_hz))
+            codec = container.streams.audio[0].codec_context
+            rate_hz, channels = codec.sample_rate, codec.layout.nb_channels
+            frames = round((container.duration or 0) / 1e6 * rate_hz)
+        return AudioInfo(rate_hz, channels, frames or sum(map(len, _decode_pyav(path))))
     with _open_soundfile(path) as file:
         _check_chunk_sizes(file)
         if file.frames <= 0:
@@ -85,11 +89,15 @@ def decode(path):
         AudioError: The file is damaged, cut short, or holds samples that are not numbers.
     """
     path = os.fspath(path)
-    blocks = _decode_pyav if os.path.splitext(path)[1].lower() in _PYAV_EXTENSIONS else _decode_soundfile
-    for block in blocks(path):
-        if not np.isfinite(block).all():
-            raise AudioError("holds samples that are not finite numbers")
-        yield block
+    for block in _decode_pyav(path) if _needs_pyav(path) else _decode_soundfile(path):
+        yield check_finite(block)
+
+
+def check_finite(x):
+    """Returns samples, or raises AudioError where one is NaN or infinite."""
+    if not np.isfinite(x).all():
+        raise AudioError("holds samples that are not finite numbers")
+    return x
 
 
 def convert(blocks, sample_rate_hz, new_sample_rate_hz, channels):
@@ -189,11 +197,10 @@ def read_clips(path, clip_len):
     Raises:
         AudioError: The file is not there or cannot be read.
     """
-    try:
-        with _open_soundfile(os.fspath(path)) as file:
-            x, pause_len = file.read(dtype="float32", always_2d=True), file.samplerate // 2
-    except FileNotFoundError as error:
-        raise AudioError("no such file") from error
+    if not os.path.exists(path):
+        raise AudioError("no such file")
+    with _open_soundfile(os.fspath(path)) as file:
+        x, pause_len = file.read(dtype="float32", always_2d=True), file.samplerate // 2
     n = (len(x) + pause_len) // (clip_len + pause_len)
     x = np.pad(x, [[0, n * (clip_len + pause_len) - len(x)], [0, 0]])
     return x.reshape(n, clip_len + pause_len, -1)[:, :clip_len]
@@ -228,6 +235,9 @@ def replace_atomically(path):
 def _open_soundfile(path):
     try:
         with soundfile.SoundFile(path) as file:
+            # What libsndfile takes names like .au for when it finds no header.
+            if file.format == "RAW":
+                raise AudioError("not readable as audio (no header)")
             yield file
     except soundfile.LibsndfileError as error:
         raise AudioError(f"not readable as audio ({error.error_string.rstrip('.')})") from error
@@ -237,11 +247,11 @@ def _check_chunk_sizes(file):
     """Raises AudioError where a WAV or AIFF header promises more samples than the file holds.
 
     libsndfile corrects the length silently and tells of it in its log, "data : 1000 (should be 500)".
-    Sizes near 2^32 and 0 are what programs that write to a pipe leave behind; such files are whole.
+    Sizes near 2^31 and 2^32, and 0, are what programs that write to a pipe leave behind; such files are whole.
     """
-    for size, actual in re.findall(r"(?:data|SSND) : (\S+) \(should be (\d+)\)", file.extra_info):
+    for size, actual in re.findall(r"(?:data|SSND|Data Size) +: (\S+) \(should be (\d+)\)", file.extra_info):
         size = int(size, 0)
-        if 0 < size < 0x7FFFF000 and size > int(actual):
+        if int(actual) < size < 0x7F000000:
             raise AudioError(f"cut short: the header promises {size} bytes of samples, {actual} are there")
 
 
@@ -271,10 +281,35 @@ def _open_pyav(path):
         raise AudioError(f"not readable as audio ({error.strerror})") from error
 
 
-def _decode_pyav(path):
-    import av
+def _needs_pyav(path):
+    """Whether libsndfile rejects a file, or cannot tell its length and would decode a part of it."""
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".mp3":
+        return not _has_mp3_length(path)
+    if extension == ".flac":
+        # Written to a pipe: the header has no length.
+        with _open_soundfile(path) as file:
+            return file.frames > _MOST_FRAMES
+    return extension in _PYAV_EXTENSIONS
 
+
+def _has_mp3_length(path):
+    """Whether an MP3 file's first frame tells how many follow, as encoders write that can go back."""
+    with open(path, "rb") as file:
+        header = file.read(10)
+        if header[:3] == b"ID3" and len(header) == 10:
+            # The tag's length, seven bits a byte.
+            file.seek(sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0))), os.SEEK_CUR)
+        else:
+            file.seek(0)
+        frame = file.read(2048)
+    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def _decode_pyav(path):
     with _open_pyav(path) as container:
+        import av
+
         resampler = None
         for frame in container.decode(audio=0):
             # Same rate and layout: only the sample format changes.

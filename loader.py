@@ -8,7 +8,6 @@ batch is one of (seed, step, worker), and nothing about the stream has to be sav
 
 import concurrent.futures
 import dataclasses
-import errno
 import functools
 import os
 
@@ -17,7 +16,7 @@ import numpy as np
 import audio
 from audio import AudioError
 from errors import UserError
-from pcm_cache import Pcm, PcmCache
+from pcm_cache import CacheError, Pcm, PcmCache
 
 _PREFETCHED_BATCHES = 4
 
@@ -72,7 +71,7 @@ def find_files(data_dir):
             subfolders.clear()
             continue
         seen.add(os.path.realpath(folder))
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in files:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in audio.EXTENSIONS:
                 names.append(os.path.relpath(os.path.join(folder, name), data_dir))
@@ -126,18 +125,15 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
                 for name, future in futures.items():
                     try:
                         pcms[name] = future.result()
-                    except AudioError as error:
+                    except (AudioError, OSError) as error:
                         left_out.append(LeftOut(name, _reason(error)))
-                    except OSError as error:
-                        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
-                            raise UserError(
-                                f"cannot keep decoded recordings in {cache.folder!r}: {error.strerror}. "
-                                "Make room there or give another folder with --data_cache_dir."
-                            ) from error
-                        left_out.append(LeftOut(name, _reason(error)))
-            except BaseException:
+            except CacheError as error:
+                raise UserError(
+                    f"cannot keep decoded recordings in {cache.folder!r}: {error}. Make room there or give another "
+                    "folder with --data_cache_dir."
+                ) from error
+            finally:
                 pool.shutdown(cancel_futures=True)
-                raise
 
     recordings = [Recording(name, pcms[name]) for name in names if pcms.get(name)]
     if not recordings:
@@ -189,8 +185,7 @@ class Slices:
         self.channels = recordings[0].pcm.channels
         hop = max(1, round(slice_len * (1 - overlap_ratio)))
         self._pcms, self._gains, self._starts, lengths = [], [], [], []
-        everything = 0
-        self.too_short = 0
+        self.per_epoch, self.silent_per_epoch, self.too_short = 0, 0, 0
         for recording in recordings:
             pcm = recording.pcm
             gain = 1 / pcm.peak if normalize and pcm.peak else 1.0
@@ -199,10 +194,12 @@ class Slices:
                 self.too_short += 1
                 continue
             stop = 1 if first_slice else stop
-            everything += -(-stop // hop)
             intervals = [(0, stop)]
             if min_level_db is not None:
                 intervals = _loud_offsets(pcm, stop, slice_len, 10 ** (min_level_db / 10) / gain**2)
+            count = -(-sum(end - start for start, end in intervals) // hop)
+            self.per_epoch += count
+            self.silent_per_epoch += -(-stop // hop) - count
             for start, end in intervals:
                 self._pcms.append(pcm)
                 self._gains.append(gain)
@@ -219,8 +216,6 @@ class Slices:
             raise UserError(
                 f"every slice is silent: none reaches --data_min_level_db. Received: {min_level_db}. Lower it."
             )
-        self.per_epoch = sum(-(-length // hop) for length in lengths)
-        self.silent_per_epoch = max(0, everything - self.per_epoch)
         self._ends = np.cumsum(lengths)
         self._cached_epoch_positions = functools.lru_cache(maxsize=2)(self._epoch_positions)
 

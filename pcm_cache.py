@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
 
 import numpy as np
 import scipy.io.wavfile
@@ -17,8 +18,15 @@ import scipy.io.wavfile
 import audio
 from audio import AudioError
 
+# scipy warns of chunks that are not samples, such as names and dates; float files always have one.
+warnings.filterwarnings("ignore", category=scipy.io.wavfile.WavFileWarning)
+
 _FORMAT = 1
 """Raised when the same recording would give other samples, so that old entries are left alone."""
+
+
+class CacheError(Exception):
+    """The cache cannot be written; the message is the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,30 +115,28 @@ class PcmCache:
 
         Raises:
             AudioError: The recording cannot be used.
-            OSError: The recording cannot be read or the cache not be written.
+            CacheError: The cache cannot be written.
         """
         entry = self._entry(path)
-        os.makedirs(os.path.dirname(entry), exist_ok=True)
-        frames, peak = 0, 0.0
-        with audio.replace_atomically(entry + ".f32") as temporary:
-            with open(temporary, "wb") as file:
-                for block in self._decode(path, info, advance):
-                    frames += len(block)
-                    peak = max(peak, float(np.abs(block).max(initial=0)))
-                    file.write(np.ascontiguousarray(block, "<f4"))
-            if not frames:
-                raise AudioError("holds no samples")
-            if self._entry(path) != entry:
-                raise AudioError("changed while it was being read")
-        facts = {
-            "frames": frames,
-            "channels": self.channels,
-            "peak": peak,
-            "source_rate_hz": info.sample_rate_hz,
-            "source_channels": info.channels,
-        }
-        with audio.replace_atomically(entry + ".json") as temporary, open(temporary, "w", encoding="utf-8") as file:
-            json.dump(facts, file)
+        try:
+            os.makedirs(os.path.dirname(entry), exist_ok=True)
+            with audio.replace_atomically(entry + ".f32") as temporary, open(temporary, "wb") as file:
+                frames, peak = _write(file, self._decode(path, info, advance))
+                if self._entry(path) != entry:
+                    raise AudioError("changed while it was being read")
+                file.flush()
+            facts = {
+                "frames": frames,
+                "channels": self.channels,
+                "peak": peak,
+                "source_rate_hz": info.sample_rate_hz,
+                "source_channels": info.channels,
+            }
+            with audio.replace_atomically(entry + ".json") as temporary, open(temporary, "w") as file:
+                json.dump(facts, file)
+                file.flush()
+        except OSError as error:
+            raise CacheError(error.strerror or str(error)) from error
         return Pcm(path=entry + ".f32", **facts)
 
     def _entry(self, path):
@@ -150,11 +156,26 @@ class PcmCache:
 
     def _decode(self, path, info, advance):
         def blocks():
-            for block in [_read_fast_wav(path, self.sample_rate_hz)] if self.fast_wav else audio.decode(path):
-                advance(len(block))
-                yield block
+            try:
+                for block in [_read_fast_wav(path, self.sample_rate_hz)] if self.fast_wav else audio.decode(path):
+                    advance(len(block))
+                    yield block
+            except OSError as error:
+                raise AudioError(error.strerror or str(error)) from error
 
         return audio.convert(blocks(), info.sample_rate_hz, self.sample_rate_hz, self.channels)
+
+
+def _write(file, blocks):
+    """Writes blocks of samples; returns how many frames, and the largest absolute sample."""
+    frames, peak = 0, 0.0
+    for block in blocks:
+        frames += len(block)
+        peak = max(peak, float(np.abs(block).max(initial=0)))
+        file.write(np.ascontiguousarray(block, "<f4"))
+    if not frames:
+        raise AudioError("holds no samples")
+    return frames, peak
 
 
 def _read_fast_wav(path, sample_rate_hz):
@@ -169,4 +190,4 @@ def _read_fast_wav(path, sample_rate_hz):
         x = (x.astype(np.float32) - 128) / 128
     elif np.issubdtype(x.dtype, np.integer):
         x = x.astype(np.float32) / -float(np.iinfo(x.dtype).min)
-    return x.astype(np.float32).reshape(len(x), -1)
+    return audio.check_finite(x.astype(np.float32).reshape(len(x), -1))

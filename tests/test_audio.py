@@ -88,12 +88,13 @@ def test_lossless_file_of_another_program(tmp_path, program, name, sample_rate_h
     np.testing.assert_allclose(y, x, rtol=0, atol=error)
 
 
-@pytest.mark.parametrize("name", LOSSY)
-@pytest.mark.parametrize(("sample_rate_hz", "channels"), LAYOUTS)
+@pytest.mark.parametrize(
+    ("name", "sample_rate_hz", "channels"),
+    # MP3 has two channels at most.
+    [(name, *layout) for name in LOSSY for layout in LAYOUTS if not (name == "mp3" and layout[1] > 2)],
+)
 def test_lossy_file_of_another_program(tmp_path, name, sample_rate_hz, channels):
     """Vorbis and Opus order six channels in their own way, so each is compared with its best match."""
-    if name == "mp3" and channels > 2:
-        pytest.skip("MP3 has two channels at most")
     extension, flags = LOSSY[name]
     encode("ffmpeg", tmp_path / f"x.{extension}", sines(sample_rate_hz, channels), sample_rate_hz, flags)
     info, y = read(tmp_path / f"x.{extension}")
@@ -144,7 +145,8 @@ def test_mp3_without_a_length_is_whole(tmp_path, bit_rate):
     encode("ffmpeg", tmp_path / "x.mp3", x, 44100, f"-c:a libmp3lame -write_xing 0 {bit_rate}")
     _, y = read(tmp_path / "x.mp3")
     assert len(x) <= len(y) <= len(x) + 3 * 1152
-    assert all(aligned_correlation(x[:, c], y[:, c]) > 0.95 for c in range(2))
+    # Without that frame no decoder knows the encoder's delay, 1105 samples here.
+    assert all(aligned_correlation(x[:, c], y[1105 - 16 :, c]) > 0.95 for c in range(2))
 
 
 @pytest.mark.parametrize("extension", ["wav", "aiff", "flac", "mp3", "m4a"])
