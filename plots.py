@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 _RANGE_DB = 80
 _FFT_LEN = 1024
+_TIME_UNITS = ((3600, "hours", 7200), (60, "minutes", 180), (1, "seconds", 0))
 
 
 def grid(rows, sample_rate_hz, title):
@@ -67,6 +68,50 @@ def grid(rows, sample_rate_hz, title):
         bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01)
         bar.set_label("dB", fontsize=7)
         bar.ax.tick_params(labelsize=6)
+    return figure
+
+
+def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_rate_hz, target_lufs, title):
+    """Draws a long sound: waveform, spectrogram, short-term loudness with its target.
+
+    Args:
+        lowest, highest: float arrays `[columns]`, the samples' range in each stretch of `column_s` seconds.
+        spectra_db: float array `[bins, columns]`, dB.
+        loudness: float array, short-term loudness every 0.1 s, LUFS.
+        column_s: Float.
+        seconds: Float, the length.
+        sample_rate_hz: Integer.
+        target_lufs: Float.
+        title: String.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    scale, unit = next((scale, unit) for scale, unit, least in _TIME_UNITS if seconds >= least)
+    columns = max(1, min(len(lowest), round(seconds / column_s)))
+    figure = Figure(figsize=(14, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    wave_axes, image_axes, loudness_axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 2, 1])
+    times = np.arange(columns) * column_s / scale
+    wave_axes.fill_between(times, lowest[:columns], highest[:columns], linewidth=0)
+    wave_axes.set_ylabel("amplitude")
+    image = image_axes.imshow(
+        spectra_db[:, :columns],
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds / scale, 0, sample_rate_hz / 2),
+        vmin=spectra_db.max() - _RANGE_DB,
+        vmax=spectra_db.max(),
+        cmap="magma",
+    )
+    image_axes.set_ylabel("Hz")
+    figure.colorbar(image, ax=image_axes, pad=0.01).set_label("dB")
+    # A block of three seconds belongs to its middle.
+    loudness_axes.plot((np.arange(len(loudness)) / 10 + 1.5) / scale, loudness, linewidth=0.8, label="short-term")
+    loudness_axes.axhline(target_lufs, linestyle="--", color="gray", label="target")
+    loudness_axes.set(ylabel="LUFS", xlabel=unit, ylim=(target_lufs - 15, target_lufs + 15))
+    loudness_axes.legend(loc="lower right", fontsize=8)
     return figure
 
 

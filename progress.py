@@ -77,7 +77,7 @@ class Progress:
             f"{peak_memory_bytes() / 1e9:.1f} GB",
         ]
         if (left_s := self._seconds_left(step, now_s)) is not None:
-            parts.append(f"ETA {_clock(left_s)}")
+            parts.append(f"ETA {clock(left_s)}")
         line = "  ".join(parts)
         print(f"\r{line}\x1b[K" if self._is_terminal else line, end="" if self._is_terminal else "\n", flush=True)
         return means | {"slices_per_second": slices_per_s}
@@ -99,7 +99,8 @@ def peak_memory_bytes():
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _clock(seconds):
+def clock(seconds):
+    """Returns seconds as "m:ss" or "h:mm:ss"."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

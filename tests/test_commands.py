@@ -114,12 +114,9 @@ def stop(process, number=signal.SIGINT):
     return output
 
 
-def flip_bytes(path, count=64):
-    """Damages a file in its middle, which keeps its length."""
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + count] = bytes(byte ^ 0xFF for byte in content[middle : middle + count])
-    path.write_bytes(content)
+def flip_bytes(path):
+    """Damages all of a file but its length."""
+    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
 
 
 def events(folder):
@@ -225,7 +222,7 @@ def test_dry_run_writes_nothing(command, recordings, tmp_path):
 
 
 def test_resume_until_the_seconds_are_over(command, train_dir):
-    output = command("train_wavegan.py", "train", train_dir, "--train_max_steps=0", "--train_max_secs=4").stdout
+    output = command("train_wavegan.py", "train", train_dir, "--train_max_secs=4").stdout
     assert "resuming  step 4" in output and "done " in output
     step = TrainDir(train_dir).steps()[-1]
     assert step > 4 and f"done      step {step}," in output

@@ -1,0 +1,487 @@
+"""Pieces of generated sound, joined by cross-fades into a composition of any length.
+
+    piece 0   /------------\\
+    piece 1             /------------\\                 fades of `fade` frames, equal-power:
+    piece 2                       /------------\\       sin^2 + cos^2 = 1
+
+A `Voice` makes the pieces of one model. A `Line` puts pieces of a voice one after the other on the time axis: each is
+chosen among some candidates by how well it goes on from the last one. A `Composition` sums lines, and computes any
+stretch of the sum from the pieces alone, so a stretch is the same samples whenever and with whatever around it it is
+computed.
+
+Time is in frames of the output's sample rate. Samples are float32 `[frames, channels]`.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import heapq
+import itertools
+
+import numpy as np
+import soxr
+
+from mastering import amplitude, decibels
+
+GENERATED_AT_ONCE = 16
+"""Latent vectors of a batch. Batches are always the same ones, so a piece never depends on what else is made."""
+
+_BANDS = 24
+_PILOT = 1 << 40
+"""Index of the first piece of the pilot: pieces that are only measured."""
+
+
+class CompositionError(Exception):
+    """A composition that cannot be; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A piece on the time axis.
+
+    Attributes:
+        line: Integer, the line it belongs to.
+        index: Integer, its number in its voice: with the seed it gives the latent vector.
+        start: Integer, the frame at which it begins.
+        skip: Integer, frames left out at its beginning (aligned fades).
+        gain_db: Float.
+        turn: Integer, the turn of its line that it belongs to, see `Turns`.
+    """
+
+    line: int
+    index: int
+    start: int
+    skip: int = 0
+    gain_db: float = 0.0
+    turn: int = 0
+
+
+class Latents:
+    """Latent vectors as a function of (seed, line, index).
+
+    Args:
+        latent_dim: Integer.
+        seed: Integer >= 0.
+        line: Integer >= 0.
+        truncation: Float in (0, 1], the range of the uniform vectors.
+        keyframe_pieces: Float or None; with a number, vectors walk from one random keyframe to the next in so many
+            pieces instead of being independent.
+    """
+
+    def __init__(self, latent_dim, seed, line, truncation=1.0, keyframe_pieces=None):
+        self._latent_dim = latent_dim
+        self._seed = [seed, line]
+        self._truncation = truncation
+        self._keyframe_pieces = keyframe_pieces
+
+    def __getitem__(self, index):
+        """Returns the latent vector of a piece, float32 `[latent_dim]`."""
+        if self._keyframe_pieces is None or index >= _PILOT:
+            return self._random(index)
+        keyframe, share = divmod(index / self._keyframe_pieces, 1)
+        return slerp(self._random(int(keyframe)), self._random(int(keyframe) + 1), share)
+
+    def _random(self, number):
+        random = np.random.default_rng([*self._seed, number])
+        return random.uniform(-self._truncation, self._truncation, self._latent_dim).astype(np.float32)
+
+
+def slerp(a, b, share):
+    """Spherical interpolation: turns from `a` to `b`, the length going evenly from one to the other.
+
+    Args:
+        a, b: float32 `[n]`.
+        share: Float in [0, 1].
+
+    Returns:
+        float32 `[n]`.
+    """
+    length_a, length_b = np.linalg.norm(a), np.linalg.norm(b)
+    cosine = np.clip(np.dot(a / length_a, b / length_b), -1, 1)
+    angle = np.arccos(cosine)
+    if angle < 1e-4:
+        return ((1 - share) * a + share * b).astype(np.float32)
+    direction = (np.sin((1 - share) * angle) * a / length_a + np.sin(share * angle) * b / length_b) / np.sin(angle)
+    return (direction * ((1 - share) * length_a + share * length_b)).astype(np.float32)
+
+
+def fade_in(frames, shape="equal_power"):
+    """Weights of a fade; the reverse is the fade out that goes with it.
+
+    Args:
+        frames: Integer.
+        shape: "equal_power" (squares of both sum to 1) or "linear" (both sum to 1).
+
+    Returns:
+        float32 `[frames]`, rising.
+    """
+    share = (np.arange(frames) + 0.5) / max(1, frames)
+    return (np.sin(np.pi / 2 * share) if shape == "equal_power" else share).astype(np.float32)
+
+
+class Voice:
+    """The pieces of one model, at the output's rate and channels.
+
+    Args:
+        generate: Function, float32 `[16, latent_dim]` -> float32 `[16, samples, channels]`.
+        latents: `Latents`.
+        sample_rate_hz: Integer, of the model.
+        output_rate_hz: Integer.
+        channels: Integer, of the output: 1 or 2.
+        stereo_width: Float in [0, 1]; a mono model's left and right: 0 alike, 1 as different as two pieces.
+
+    Attributes:
+        left_out: Integer, pieces rejected so far.
+    """
+
+    def __init__(self, generate, latents, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0):
+        self._generate = generate
+        self._latents = latents
+        self._sample_rate_hz = sample_rate_hz
+        self._output_rate_hz = output_rate_hz
+        self._channels = channels
+        self._angle = np.pi / 4 * stereo_width
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._batches = collections.OrderedDict()
+        self._accept = None
+        self.piece_len = len(self[_PILOT])
+        self.left_out = 0
+
+    def __getitem__(self, index):
+        """Returns a piece, float32 `[piece_len, channels]`."""
+        batch, row = divmod(index, GENERATED_AT_ONCE)
+        if batch not in self._batches:
+            self._batches[batch] = self._pool.submit(self._make, batch)
+        self._batches.move_to_end(batch)
+        result = self._batches[batch].result()[row]
+        # The next batch is made while this one is used.
+        if batch + 1 not in self._batches:
+            self._batches[batch + 1] = self._pool.submit(self._make, batch + 1)
+        while len(self._batches) > 4:
+            self._batches.popitem(last=False)
+        return result
+
+    def _make(self, batch):
+        indices = range(batch * GENERATED_AT_ONCE, (batch + 1) * GENERATED_AT_ONCE)
+        middle = self._generate(np.stack([self._latents[index] for index in indices]))
+        if self._channels == 2 and middle.shape[2] == 1:
+            side = 0
+            if self._angle:
+                side = self._generate(np.stack([self._latents[index + _PILOT // 2] for index in indices]))
+            cosine, sine = np.float32(np.cos(self._angle)), np.float32(np.sin(self._angle))
+            # Left and right sum to the middle alone, so nothing cancels in mono.
+            middle = np.concatenate([cosine * middle + sine * side, cosine * middle - sine * side], axis=2)
+        elif self._channels == 1:
+            middle = middle.mean(axis=2, keepdims=True)
+        return [self._resample(x) for x in middle]
+
+    def _resample(self, x):
+        if self._sample_rate_hz == self._output_rate_hz:
+            return x
+        # Piece by piece: the ends ring into fades, and no piece depends on its neighbours.
+        return soxr.resample(x, self._sample_rate_hz, self._output_rate_hz).astype(np.float32)
+
+    def calibrate(self, count=192, most_left_out=0.2):
+        """Makes a pilot of pieces, and leaves out from now on what is silent, clipped, shifted or an outlier in it.
+
+        Args:
+            count: Integer, pieces of the pilot.
+            most_left_out: Float, the largest share that may be left out.
+
+        Returns:
+            Integer, pieces of the pilot that would be left out.
+
+        Raises:
+            CompositionError: The model makes silence, or what is not a number.
+        """
+        traits = [Traits.of(self[_PILOT + i]) for i in range(count)]
+        if not all(np.isfinite(each.level_db) for each in traits):
+            raise CompositionError("the model makes samples that are not numbers; train it again, or take a backup")
+        sound = [each for each in traits if not each.is_faulty]
+        if len(sound) < (1 - most_left_out) * count:
+            faulty = count - len(sound)
+            raise CompositionError(
+                f"{faulty} of {count} pieces of the pilot are silent, clipped or shifted; train longer, or allow more "
+                "with --max_left_out"
+            )
+        level_db = np.median([each.level_db for each in sound])
+        spectrum_db = np.median([each.spectrum_db for each in sound], axis=0)
+
+        def distance_db(each):
+            return max(abs(each.level_db - level_db), np.abs(each.spectrum_db - spectrum_db).mean())
+
+        distances = np.array([distance_db(each) for each in sound])
+        typical = np.median(distances) + 4 * 1.4826 * np.median(np.abs(distances - np.median(distances)))
+        allowed = max(typical, np.quantile(distances, 1 - most_left_out))
+        self._accept = lambda each: not each.is_faulty and distance_db(each) <= allowed
+        return sum(not self._accept(each) for each in traits)
+
+    def good(self, index, traits):
+        """Whether a piece with these traits is used; counts those that are not."""
+        if self._accept is None or self._accept(traits):
+            return True
+        self.left_out += 1
+        return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Traits:
+    """What pieces are compared by: level and log spectrum of the whole, of the beginning and of the end, in dB."""
+
+    level_db: float
+    spectrum_db: np.ndarray
+    is_faulty: bool
+    head_db: np.ndarray = None
+    tail_db: np.ndarray = None
+
+    @classmethod
+    def of(cls, x, edge=0):
+        """Measures a piece `[frames, channels]`; `edge` frames are its beginning and its end."""
+        mono = x.mean(axis=1)
+        rms = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+        # Silence; samples at full scale; an offset as large as the sound.
+        is_faulty = rms < 1e-4 or np.mean(np.abs(x) >= 0.999) > 1e-3 or np.abs(x.mean(axis=0)).max() > 0.5 * rms
+        head, tail = (bands_db(mono[:edge]), bands_db(mono[-edge:])) if edge else (None, None)
+        return cls(float(decibels(rms)) if np.isfinite(rms) else np.nan, bands_db(mono), bool(is_faulty), head, tail)
+
+
+def bands_db(x):
+    """Levels of 24 bands, evenly spaced in log frequency: float64 `[24]`, dB."""
+    power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
+    edges = np.unique(np.geomspace(1, len(power), _BANDS + 1).astype(int))
+    return decibels(np.sqrt(np.add.reduceat(power, edges[:-1]) / np.diff(edges) / len(x)), -120)
+
+
+@dataclasses.dataclass(frozen=True)
+class Joining:
+    """How pieces follow each other.
+
+    Attributes:
+        fade: Integer, frames of the cross-fade.
+        shape: "equal_power" or "linear".
+        candidates: Integer >= 1, pieces among which the next one is chosen.
+        align: Integer, frames by which a piece may be moved to run on in phase; 0 for none.
+        max_jump_db: Float, the largest step of level from piece to piece.
+    """
+
+    fade: int
+    shape: str = "equal_power"
+    candidates: int = 8
+    align: int = 0
+    max_jump_db: float = 6.0
+
+
+class Line:
+    """Puts pieces of a voice one after the other.
+
+    Args:
+        number: Integer, of the line.
+        voice: `Voice`.
+        joining: `Joining`.
+        gain_db: Float, of the whole line.
+    """
+
+    def __init__(self, number, voice, joining, gain_db=0.0):
+        if voice.piece_len < 2 * joining.fade + joining.align:
+            raise CompositionError(
+                f"a piece of {voice.piece_len} frames is shorter than two fades of {joining.fade}; give a smaller "
+                "--fade_s"
+            )
+        self.number = number
+        self.voice = voice
+        self.joining = joining
+        self.gain_db = gain_db
+        self._fade_in = fade_in(joining.fade, joining.shape)[:, None]
+        self._next_index = 0
+
+    def pieces(self, turn, start, end):
+        """Chooses the pieces of a turn, from a frame on until they reach another: yields `Piece`."""
+        voice, joining = self.voice, self.joining
+        waiting, last_tail, last_level_db, last_samples = [], None, None, None
+        while start < end:
+            while len(waiting) < joining.candidates:
+                waiting.append(self._next_good())
+            choice = 0
+            # A piece that nothing leads to is used when its turn has been passed over often enough.
+            if last_tail is not None and waiting[0][2] < 2 * joining.candidates:
+                costs = [np.abs(traits.head_db - last_tail).mean() for _, traits, _ in waiting]
+                choice = int(np.argmin(costs))
+            index, traits, _ = waiting.pop(choice)
+            waiting = [(i, t, passed + 1) for i, t, passed in waiting]
+            gain_db = 0.0
+            if last_level_db is not None:
+                jump_db = traits.level_db - last_level_db
+                gain_db = float(np.clip(jump_db, -joining.max_jump_db, joining.max_jump_db) - jump_db)
+            samples = voice[index]
+            skip = 0
+            if joining.align and last_samples is not None:
+                skip = _best_lag(last_samples[-joining.fade :], samples[: joining.fade + joining.align])
+            yield Piece(self.number, index, start, skip, round(gain_db, 3), turn)
+            last_tail = traits.tail_db + gain_db
+            last_level_db = traits.level_db + gain_db
+            last_samples = samples
+            start += voice.piece_len - skip - joining.fade
+
+    def _next_good(self):
+        while True:
+            index = self._next_index
+            self._next_index += 1
+            traits = Traits.of(self.voice[index], self.joining.fade)
+            if self.voice.good(index, traits):
+                return index, traits, 0
+
+    def samples(self, piece):
+        """Returns the samples of a piece with its fades and gains, float32 `[frames, channels]`."""
+        x = self.voice[piece.index][piece.skip :] * np.float32(amplitude(piece.gain_db + self.gain_db))
+        fade = self.joining.fade
+        if fade:
+            x[:fade] *= self._fade_in
+            x[-fade:] *= self._fade_in[::-1]
+        return x
+
+
+def _best_lag(tail, head):
+    """The lag at which `head` runs on in phase with `tail`: the largest normalised correlation."""
+    tail, head = tail.mean(axis=1), head.mean(axis=1)
+    lags = len(head) - len(tail) + 1
+    correlation = np.correlate(head, tail, "valid")
+    energy = np.convolve(head**2, np.ones(len(tail)), "valid")
+    return int(np.argmax(correlation[:lags] / np.sqrt(energy + 1e-12)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Turns:
+    """When each line sounds: all of them always, or one after the other.
+
+    Attributes:
+        lines: Integer, number of lines.
+        stretch: Integer, frames of a turn; 0 where all lines sound always.
+        fade: Integer, frames of the cross-fade from a turn to the next, which ends with the turn.
+    """
+
+    lines: int
+    stretch: int = 0
+    fade: int = 0
+
+    def of(self, line, frames):
+        """Yields (turn, start, end) of a line; the end is None where it never ends."""
+        if not self.stretch:
+            yield 0, 0, frames
+            return
+        for turn in itertools.count(line, self.lines):
+            if frames is not None and self.start(turn) >= frames:
+                return
+            yield turn, self.start(turn), (turn + 1) * self.stretch
+
+    def start(self, turn):
+        """The first frame of a turn."""
+        return max(0, turn * self.stretch - self.fade)
+
+    def weigh(self, x, piece):
+        """Fades the samples of a piece at the ends of its turn, in place."""
+        if not self.stretch:
+            return
+        ramp = fade_in(self.fade)[:, None]
+        if piece.turn:
+            _multiply(x, piece.start, ramp, self.start(piece.turn))
+        end = (piece.turn + 1) * self.stretch
+        _multiply(x, piece.start, ramp[::-1], end - self.fade)
+        x[max(0, end - piece.start) :] = 0
+
+
+def _multiply(x, x_start, weights, weights_start):
+    """Multiplies the part of `x` that lies under `weights`, in place; both have a place on the time axis."""
+    start, end = max(x_start, weights_start), min(x_start + len(x), weights_start + len(weights))
+    if start < end:
+        x[start - x_start : end - x_start] *= weights[start - weights_start : end - weights_start]
+
+
+class Composition:
+    """The sum of lines, from which stretches are taken from the beginning to the end.
+
+    Args:
+        lines: List of `Line`.
+        frames: Integer or None for no end.
+        turns: `Turns`, or None: all lines sound always.
+        fade_in, fade_out: Integers, frames of the fades at the very beginning and end.
+        loop_fade: Integer; above 0 the end runs into the beginning under a cross-fade of so many frames.
+        gain_db: Float, of everything.
+        pieces: Iterable of `Piece` ordered by start, or None to choose them.
+    """
+
+    def __init__(self, lines, frames, turns=None, fade_in=0, fade_out=0, loop_fade=0, gain_db=0.0, pieces=None):
+        self._lines = lines
+        self.frames = frames
+        self._turns = turns or Turns(len(lines))
+        self._fades = (fade_in, fade_out)
+        self._loop_fade = loop_fade
+        self._gain = np.float32(amplitude(gain_db))
+        self._channels = lines[0].voice[0].shape[1]
+        self._upcoming = iter(self._choose() if pieces is None else pieces)
+        self._next = next(self._upcoming, None)
+        self._active = []
+        self._beginning = np.zeros([0, self._channels], np.float32)
+        self.used = []
+
+    def _choose(self):
+        linear_frames = None if self.frames is None else self.frames + self._loop_fade
+
+        def line_pieces(line):
+            for turn, start, end in self._turns.of(line.number, linear_frames):
+                limits = [each for each in (end, linear_frames) if each is not None]
+                yield from line.pieces(turn, start, min(limits, default=np.inf))
+
+        return heapq.merge(*map(line_pieces, self._lines), key=lambda piece: (piece.start, piece.line))
+
+    def mix(self, start, end):
+        """Takes a stretch; `start` must not be before the one of the last call.
+
+        Args:
+            start, end: Integers, frames; they may lie outside the composition by less than `loop_fade`, where a loop
+                goes on and anything else is silent.
+
+        Returns:
+            float32 array `[end - start, channels]`.
+        """
+        if not self._loop_fade:
+            x = self._linear(start, end)
+            fade_in_frames, fade_out_frames = self._fades
+            _multiply(x, start, fade_in(fade_in_frames)[:, None], 0)
+            if self.frames is not None:
+                _multiply(x, start, fade_in(fade_out_frames)[::-1, None], self.frames - fade_out_frames)
+                x[max(0, self.frames - start) :] = 0
+            return x
+        # The end of a loop fades into what comes before its beginning: the first frames of the linear time.
+        #
+        #     linear   |before|......................|......|
+        #     loop            |......................|before|
+        fade = self._loop_fade
+        if not len(self._beginning):
+            self._beginning = self._linear(0, 2 * fade)
+        x = self._linear(start + fade, min(end, self.frames) + fade) if end <= self.frames else None
+        if x is None:
+            x = np.concatenate(
+                [self._linear(start + fade, self.frames + fade), self._beginning[fade : fade + end - self.frames]]
+            )
+        first = self.frames - fade
+        _multiply(x[: max(0, self.frames - start)], start, fade_in(fade)[::-1, None], first)
+        before = self._beginning[:fade] * fade_in(fade)[:, None]
+        low, high = max(start, first), min(end, self.frames)
+        if low < high:
+            x[low - start : high - start] += before[low - first : high - first]
+        return x
+
+    def _linear(self, start, end):
+        x = np.zeros([end - start, self._channels], np.float32)
+        while self._next is not None and self._next.start < end:
+            piece, self._next = self._next, next(self._upcoming, None)
+            samples = self._lines[piece.line].samples(piece) * self._gain
+            self._turns.weigh(samples, piece)
+            self._active.append((piece, samples))
+            self.used.append(piece)
+        self._active = [(piece, samples) for piece, samples in self._active if piece.start + len(samples) > start]
+        for piece, samples in self._active:
+            low, high = max(start, piece.start), min(end, piece.start + len(samples))
+            if low < high:
+                x[low - start : high - start] += samples[low - piece.start : high - piece.start]
+        return x

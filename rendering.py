@@ -1,0 +1,451 @@
+"""One or more trained models -> a finished sound file, its manifest and its picture."""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+import audio
+import plots
+from composition import Composition, CompositionError, Joining, Latents, Line, Piece, Turns, Voice
+from encoding import Output
+from errors import UserError
+from mastering import Limiter, LoudnessMeter, decibels, true_peak
+from progress import clock
+from train_dir import TrainDir
+
+BLOCK_FRAMES = 1 << 17
+"""Frames that are mastered at once. Blocks begin at multiples of it, so a block is always the same samples."""
+
+_LEVELLED_S = 300.0
+"""Seconds of the beginning by which the loudness is set."""
+_BLOCKS_AHEAD = 3
+_OVERVIEW_COLUMNS = 1500
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A trained generator, and what identifies it.
+
+    Attributes:
+        train_dir: String.
+        step: Integer, of the checkpoint.
+        digest: String, of the weights.
+        config: `Config`.
+        generate: Function, float32 `[n, latent_dim]` -> float32 `[n, samples, channels]`.
+    """
+
+    train_dir: str
+    step: int
+    digest: str
+    config: object
+    generate: object
+
+    @classmethod
+    def load(cls, path, step=None):
+        """Loads the newest checkpoint of a TRAIN_DIR, or the one of a step."""
+        train_dir = TrainDir(path)
+        config = train_dir.read_config()
+        generator, step = train_dir.load_generator(step)
+        digest = hashlib.sha256()
+        for weight in generator.get_weights():
+            digest.update(np.ascontiguousarray(weight))
+        run = tf.function(lambda z: generator(z, training=False))
+        return cls(train_dir.path, step, digest.hexdigest(), config, lambda z: run(tf.constant(z)).numpy())
+
+    def identify(self):
+        """Returns what the manifest keeps."""
+        return {"train_dir": self.train_dir, "step": self.step, "digest": self.digest}
+
+
+def render(paths, out, settings):
+    """Renders a composition of models.
+
+    Args:
+        paths: List of path-likes, TRAIN_DIRs.
+        out: String, the file to write, or "-" for stdout.
+        settings: Dict, the flags of `generate.py`.
+
+    Raises:
+        UserError: See `generate.py`.
+    """
+    options = _Options(settings)
+    models = [Model.load(path) for path in paths]
+    rates_hz = [model.config.data_sample_rate for model in models]
+    rate_hz = options.sample_rate or max(rates_hz)
+    is_stereo = options.stereo is not None or any(model.config.data_num_channels > 1 for model in models)
+    frames = round(options.seconds * rate_hz) or None
+    output = _make_output(out, options, rate_hz, 2 if is_stereo else 1, frames)
+    voices = _make_voices(models, output, options)
+    joining = _make_joining(voices, output, options)
+    gains_db = options.gains_db or [0.0] * len(models)
+    try:
+        for model, voice in zip(models, voices):
+            left_out = voice.calibrate(most_left_out=options.max_left_out)
+            _say(f"pilot     {model.train_dir}: {left_out} of 192 pieces would be left out")
+        line_gains_db, master_gain_db = _level(voices, joining, gains_db, output, options)
+        lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, line_gains_db))]
+        composition = _compose(lines, output, options, master_gain_db)
+    except CompositionError as error:
+        raise UserError(f"{error}. Received: {', '.join(map(str, paths))}.") from error
+    head = {
+        "settings": settings,
+        "models": [model.identify() for model in models],
+        "sample_rate_hz": rate_hz,
+        "channels": output.channels,
+        "frames": frames,
+        "joining": dataclasses.asdict(joining),
+        "line_gains_db": line_gains_db,
+        "master_gain_db": master_gain_db,
+    }
+    result = _write(composition, output, options, head)
+    result["pieces_left_out"] = sum(voice.left_out for voice in voices)
+    _report(result, output, options)
+
+
+def render_again(manifest_path, start_s, end_s, out, overwrite=False):
+    """Renders a stretch of a composition again, sample by sample as it was.
+
+    Args:
+        manifest_path: Path-like, the manifest that `render` wrote.
+        start_s, end_s: Floats, seconds; None for the beginning and the end.
+        out: String, the file to write.
+        overwrite: Boolean, replace `out`.
+
+    Raises:
+        UserError: The manifest is not one, or its checkpoint has gone or changed.
+    """
+    manifest = _read_manifest(manifest_path)
+    options = _Options(manifest["settings"] | {"overwrite": overwrite})
+    models = []
+    for identity in manifest["models"]:
+        model = Model.load(identity["train_dir"], identity["step"])
+        if model.digest != identity["digest"]:
+            raise UserError(
+                f"the checkpoint of step {identity['step']} in {identity['train_dir']!r} has changed since "
+                f"{os.fspath(manifest_path)!r} was written; put it back from a backup."
+            )
+        models.append(model)
+    rate_hz, frames = manifest["sample_rate_hz"], manifest["frames"]
+    start = round((start_s or 0) * rate_hz)
+    end = frames if end_s is None else round(end_s * rate_hz)
+    if not 0 <= start < end <= frames:
+        raise UserError(
+            f"--start and --end must be within the {frames / rate_hz:.1f} s of {os.fspath(manifest_path)!r}. "
+            f"Received: {start / rate_hz:.1f} s to {end / rate_hz:.1f} s."
+        )
+    output = _make_output(out, options, rate_hz, manifest["channels"], end - start)
+    whole = Output("-", rate_hz, manifest["channels"], options.bits, frames, options.seed)
+    voices = _make_voices(models, whole, options)
+    joining = Joining(**manifest["joining"])
+    gains_db = manifest["line_gains_db"]
+    lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, gains_db))]
+    pieces = [Piece(**{name: piece[name] for name in _PIECE_FIELDS}) for piece in manifest["pieces"]]
+    composition = _compose(lines, whole, options, manifest["master_gain_db"], pieces)
+    limit = Limiter(options.peak_dbtp, rate_hz)
+    with output.open() as write:
+        for number in range(start // BLOCK_FRAMES, -(-end // BLOCK_FRAMES)):
+            first = number * BLOCK_FRAMES
+            # Dithered as a block of the long file.
+            samples = whole.encode(number, _master(composition, limit, number))
+            write(samples[max(0, start - first) : end - first])
+    _say(f"done      {out}: {clock(start / rate_hz)} to {clock(end / rate_hz)}")
+
+
+class _Options:
+    """The flags as attributes."""
+
+    def __init__(self, settings):
+        vars(self).update(settings)
+
+
+_PIECE_FIELDS = [field.name for field in dataclasses.fields(Piece)]
+
+
+def _say(text):
+    # stdout may be the sound.
+    print(text, file=sys.stderr, flush=True)
+
+
+def _read_manifest(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        manifest["settings"], manifest["pieces"], manifest["frames"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--from must be the .json that generate.py wrote ({error}). Received: {path!r}.") from error
+    return manifest
+
+
+def _make_output(out, options, rate_hz, channels, frames):
+    if frames is None and out != "-":
+        raise UserError("a file needs a length: --minutes or --hours; only --out - goes on without end.")
+    if options.loop and frames is None:
+        raise UserError("--loop needs a length: --minutes or --hours.")
+    output = Output(out, rate_hz, channels, options.bits, frames, options.seed, options.stdout_format)
+    if out != "-":
+        if os.path.exists(out) and not options.overwrite:
+            raise UserError(f"{out!r} is there already; give another --out, or --overwrite.")
+        output.check_disk()
+    return output
+
+
+def _make_voices(models, output, options):
+    voices = []
+    for line, model in enumerate(models):
+        config = model.config
+        fade_s = options.fade_s if options.fade_s is not None else config.slice_s / 4
+        keyframe_pieces = options.walk_s / (config.slice_s - fade_s) if options.latents == "walk" else None
+        latents = Latents(config.wavegan_latent_dim, options.seed, line, options.truncation, keyframe_pieces)
+        voices.append(
+            Voice(
+                model.generate,
+                latents,
+                config.data_sample_rate,
+                output.sample_rate_hz,
+                output.channels,
+                options.stereo or 0.0,
+            )
+        )
+    return voices
+
+
+def _make_joining(voices, output, options):
+    shortest = min(voice.piece_len for voice in voices)
+    fade = shortest // 4 if options.fade_s is None else round(options.fade_s * output.sample_rate_hz)
+    return Joining(
+        fade=fade,
+        shape=options.fade_shape,
+        candidates=options.candidates,
+        align=fade // 2 if options.align else 0,
+        max_jump_db=options.max_jump_db,
+    )
+
+
+def _level(voices, joining, gains_db, output, options):
+    """Measures how the composition begins; returns the gain of every line, and of their sum."""
+    frames = round(_LEVELLED_S * output.sample_rate_hz)
+    frames = min(frames, output.frames or frames)
+
+    def loudness(lines):
+        meter = LoudnessMeter(output.sample_rate_hz, output.channels)
+        meter.add(Composition(lines, frames).mix(0, frames))
+        return meter.integrated()
+
+    line_gains_db = []
+    for voice, gain_db in zip(voices, gains_db):
+        lufs = loudness([Line(0, voice, joining)])
+        if not np.isfinite(lufs):
+            raise CompositionError("the model makes silence; train it longer")
+        line_gains_db.append(round(float(options.lufs - lufs + gain_db), 3))
+    if options.layout == "sequence" or len(voices) == 1:
+        # A gain of a model alone is a wish; the loudness of the whole is a promise.
+        return line_gains_db, 0.0 if len(voices) > 1 else -gains_db[0]
+    lines = [Line(i, v, joining, g) for i, (v, g) in enumerate(zip(voices, line_gains_db))]
+    return line_gains_db, round(float(options.lufs - loudness(lines)), 3)
+
+
+def _compose(lines, output, options, gain_db, pieces=None):
+    rate_hz, frames = output.sample_rate_hz, output.frames
+    turns = None
+    if options.layout == "sequence" and len(lines) > 1:
+        stretch, fade = round(options.stretch_s * rate_hz), round(options.model_fade_s * rate_hz)
+        if stretch < 2 * fade:
+            raise CompositionError("--stretch_s must be at least twice --model_fade_s")
+        turns = Turns(len(lines), stretch, fade)
+    loop_fade = 0
+    if options.loop:
+        loop_fade = min(round(options.fade_out_s * rate_hz), frames // 4)
+    # Fades take no more than a third of a short file each.
+    longest = frames // 3 if frames else np.inf
+    fades = [round(min(seconds * rate_hz, longest)) for seconds in (options.fade_in_s, options.fade_out_s)]
+    return Composition(lines, frames, turns, *fades, loop_fade, gain_db, pieces)
+
+
+def _master(composition, limit, number):
+    """Returns a block after the limiter, float32; the last one of a composition is shorter."""
+    first, last = number * BLOCK_FRAMES, (number + 1) * BLOCK_FRAMES
+    if composition.frames is not None:
+        last = min(last, composition.frames)
+    return limit(composition.mix(first - limit.context, last + limit.context))
+
+
+def _write(composition, output, options, head):
+    """Renders, masters, encodes and measures; returns the figures of the finished file."""
+    rate_hz, start_s = output.sample_rate_hz, time.monotonic()
+    limit = Limiter(options.peak_dbtp, rate_hz)
+    measure = Measure(rate_hz, output.channels, output.frames)
+    is_file = output.path != "-"
+    base = os.path.splitext(output.path)[0]
+    numbers = range(-(-output.frames // BLOCK_FRAMES)) if output.frames else iter(int, 1)
+    last_line_s, was_stopped = start_s, None
+    with contextlib.ExitStack() as stack:
+        manifest = stack.enter_context(Manifest(f"{base}.json", head)) if is_file else None
+        writer = concurrent.futures.ThreadPoolExecutor(1)
+        stack.callback(writer.shutdown)
+        write = stack.enter_context(output.open(options.keep_partial))
+        pending = collections.deque()
+
+        def finish(number, x):
+            write(output.encode(number, x))
+            measure.add(x)
+
+        try:
+            for number, _ in enumerate(numbers):
+                x = _master(composition, limit, number)
+                if manifest:
+                    manifest.add(composition.used, rate_hz)
+                composition.used.clear()
+                # Encoding and measuring run beside the making of the next block.
+                pending.append(writer.submit(finish, number, x))
+                while len(pending) > _BLOCKS_AHEAD:
+                    pending.popleft().result()
+                now_s = time.monotonic()
+                if now_s - last_line_s > 1 and is_file:
+                    last_line_s = now_s
+                    _show_progress(min((number + 1) * BLOCK_FRAMES, output.frames), output, now_s - start_s)
+            for future in pending:
+                future.result()
+        except KeyboardInterrupt as error:
+            if not options.keep_partial:
+                raise
+            for future in pending:
+                future.result()
+            was_stopped = error
+        result = measure.result() | {"seconds": measure.frames / rate_hz, "wall_s": time.monotonic() - start_s}
+        if manifest:
+            manifest.finish(result)
+    if is_file:
+        _draw(measure, composition, head, output, options, f"{base}.png")
+        if was_stopped:
+            _say("stopped; what was written is kept")
+    return result
+
+
+def _show_progress(frames, output, wall_s):
+    rendered_s, all_s = frames / output.sample_rate_hz, output.frames / output.sample_rate_hz
+    speed = rendered_s / wall_s
+    eta = clock((all_s - rendered_s) / speed)
+    line = f"rendered {clock(rendered_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
+    is_terminal = sys.stderr.isatty()
+    print(f"\r{line}\x1b[K" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+
+
+def _report(result, output, options):
+    _say(
+        f"done      {output.path}: {clock(result['seconds'])}, {result['lufs']:.1f} LUFS (target {options.lufs:g}), "
+        f"true peak {result['true_peak_db']:.1f} dBTP (ceiling {options.peak_dbtp:g}), "
+        f"{result['pieces_left_out']} pieces left out, {result['seconds'] / result['wall_s']:.0f}x real time"
+    )
+
+
+class Manifest:
+    """The .json beside a sound file, written as the pieces come.
+
+    Args:
+        path: String.
+        head: Dict, what is known before the first piece.
+    """
+
+    def __init__(self, path, head):
+        self._path = path
+        self._head = head
+        self._count = 0
+
+    def __enter__(self):
+        self._stack = contextlib.ExitStack()
+        temporary = self._stack.enter_context(audio.replace_atomically(self._path))
+        self._file = self._stack.enter_context(open(temporary, "w", encoding="utf-8"))
+        text = json.dumps(self._head, indent=1)
+        self._file.write(text[: text.rindex("\n")] + ',\n "pieces": [')
+        return self
+
+    def __exit__(self, *exception):
+        return self._stack.__exit__(*exception)
+
+    def add(self, pieces, rate_hz):
+        """Adds pieces that were used."""
+        for piece in pieces:
+            entry = {"start_s": round(piece.start / rate_hz, 4)} | dataclasses.asdict(piece)
+            self._file.write((",\n  " if self._count else "\n  ") + json.dumps(entry))
+            self._count += 1
+
+    def finish(self, result):
+        """Writes the figures of the finished file."""
+        self._file.write(f'\n ],\n "result": {json.dumps(result)}\n}}\n')
+        self._file.flush()
+
+
+class Measure:
+    """Figures and an overview of a finished sound, gathered block by block in the same memory for any length.
+
+    Args:
+        sample_rate_hz, channels: Integers.
+        frames: Integer or None, the length.
+    """
+
+    def __init__(self, sample_rate_hz, channels, frames):
+        self.sample_rate_hz = sample_rate_hz
+        self.frames = 0
+        self.meter = LoudnessMeter(sample_rate_hz, channels)
+        self._true_peak = 0.0
+        self._column_frames = max(1, (frames or 1) // _OVERVIEW_COLUMNS)
+        self.lowest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
+        self.highest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
+        self.spectra_db = np.full([_OVERVIEW_COLUMNS + 2, 513], -120.0, np.float32)
+        self._has_overview = frames is not None
+
+    def add(self, x):
+        """Adds a block, float32 `[frames, channels]`."""
+        self.meter.add(x)
+        # The curve between samples is never above twice the largest sample in what is not a test signal.
+        if 2 * np.abs(x).max(initial=0) > self._true_peak:
+            self._true_peak = max(self._true_peak, float(true_peak(x).max(initial=0)))
+        if self._has_overview:
+            self._add_overview(x.mean(axis=1))
+        self.frames += len(x)
+
+    def _add_overview(self, mono):
+        columns = (self.frames + np.arange(len(mono))) // self._column_frames
+        firsts = np.flatnonzero(np.diff(columns, prepend=-1))
+        chosen = columns[firsts]
+        self.lowest[chosen] = np.minimum(self.lowest[chosen], np.minimum.reduceat(mono, firsts))
+        self.highest[chosen] = np.maximum(self.highest[chosen], np.maximum.reduceat(mono, firsts))
+        window = np.hanning(1024)
+        for column, first in zip(chosen, firsts):
+            if first + 1024 <= len(mono):
+                spectrum = np.abs(np.fft.rfft(mono[first : first + 1024] * window)) / 256
+                self.spectra_db[column] = decibels(spectrum, -120)
+
+    def result(self):
+        """Returns the figures: integrated loudness, true peak, largest jump of the short-term loudness."""
+        short_term = self.meter.short_term()
+        return {
+            "lufs": self.meter.integrated(),
+            "true_peak_db": float(decibels(self._true_peak)),
+            "loudness_range_db": float(np.ptp(short_term)) if len(short_term) else 0.0,
+        }
+
+
+def _draw(measure, composition, head, output, options, path):
+    figure = plots.overview(
+        measure.lowest,
+        measure.highest,
+        measure.spectra_db.T,
+        measure.meter.short_term(),
+        measure._column_frames / output.sample_rate_hz,
+        measure.frames / output.sample_rate_hz,
+        output.sample_rate_hz,
+        options.lufs,
+        os.path.basename(output.path),
+    )
+    with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
+        file.write(plots.png(figure))
