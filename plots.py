@@ -71,7 +71,7 @@ def grid(rows, sample_rate_hz, title):
     return figure
 
 
-def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_rate_hz, target_lufs, title):
+def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_rate_hz, target_lufs, title, seams_s=()):
     """Draws a long sound: waveform, spectrogram, short-term loudness with its target.
 
     Args:
@@ -83,6 +83,7 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
         sample_rate_hz: Integer.
         target_lufs: Float.
         title: String.
+        seams_s: Floats, where pieces begin, seconds.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -96,6 +97,8 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
     times = np.arange(columns) * column_s / scale
     wave_axes.fill_between(times, lowest[:columns], highest[:columns], linewidth=0)
     wave_axes.set_ylabel("amplitude")
+    seams = [seam / scale for seam in seams_s if seam <= seconds]
+    wave_axes.plot(seams, [highest.max()] * len(seams), "|", color="black", markersize=6)
     image = image_axes.imshow(
         spectra_db[:, :columns],
         origin="lower",

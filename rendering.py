@@ -29,6 +29,8 @@ _LEVELLED_S = 300.0
 """Seconds of the beginning by which the loudness is set."""
 _BLOCKS_AHEAD = 3
 _OVERVIEW_COLUMNS = 1500
+_MOST_SEAMS = 400
+"""Seams that a picture can show."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,8 @@ def render(paths, out, settings):
         line_gains_db, master_gain_db = _level(voices, joining, gains_db, output, options)
         lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, line_gains_db))]
         composition = _compose(lines, output, options, master_gain_db)
+        for voice in voices:
+            voice.left_out = 0
     except CompositionError as error:
         raise UserError(f"{error}. Received: {', '.join(map(str, paths))}.") from error
     head = {
@@ -286,7 +290,7 @@ def _write(composition, output, options, head):
     is_file = output.path != "-"
     base = os.path.splitext(output.path)[0]
     numbers = range(-(-output.frames // BLOCK_FRAMES)) if output.frames else iter(int, 1)
-    last_line_s, was_stopped = start_s, None
+    last_line_s, was_stopped, seams = start_s, None, []
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(f"{base}.json", head)) if is_file else None
         writer = concurrent.futures.ThreadPoolExecutor(1)
@@ -302,7 +306,8 @@ def _write(composition, output, options, head):
             for number, _ in enumerate(numbers):
                 x = _master(composition, limit, number)
                 if manifest:
-                    manifest.add(composition.used, rate_hz)
+                    manifest.add(composition.used)
+                    seams.extend(piece.start / rate_hz for piece in composition.used[: _MOST_SEAMS + 1 - len(seams)])
                 composition.used.clear()
                 # Encoding and measuring run beside the making of the next block.
                 pending.append(writer.submit(finish, number, x))
@@ -324,7 +329,7 @@ def _write(composition, output, options, head):
         if manifest:
             manifest.finish(result)
     if is_file:
-        _draw(measure, composition, head, output, options, f"{base}.png")
+        _draw(measure, seams, output, options, f"{base}.png")
         if was_stopped:
             _say("stopped; what was written is kept")
     return result
@@ -371,10 +376,10 @@ class Manifest:
     def __exit__(self, *exception):
         return self._stack.__exit__(*exception)
 
-    def add(self, pieces, rate_hz):
+    def add(self, pieces):
         """Adds pieces that were used."""
         for piece in pieces:
-            entry = {"start_s": round(piece.start / rate_hz, 4)} | dataclasses.asdict(piece)
+            entry = {"start_s": round(piece.start / self._head["sample_rate_hz"], 4)} | dataclasses.asdict(piece)
             self._file.write((",\n  " if self._count else "\n  ") + json.dumps(entry))
             self._count += 1
 
@@ -420,8 +425,8 @@ class Measure:
         self.lowest[chosen] = np.minimum(self.lowest[chosen], np.minimum.reduceat(mono, firsts))
         self.highest[chosen] = np.maximum(self.highest[chosen], np.maximum.reduceat(mono, firsts))
         window = np.hanning(1024)
-        for column, first in zip(chosen, firsts):
-            if first + 1024 <= len(mono):
+        for column, first in zip(chosen, np.minimum(firsts, len(mono) - 1024)):
+            if first >= 0:
                 spectrum = np.abs(np.fft.rfft(mono[first : first + 1024] * window)) / 256
                 self.spectra_db[column] = decibels(spectrum, -120)
 
@@ -435,7 +440,7 @@ class Measure:
         }
 
 
-def _draw(measure, composition, head, output, options, path):
+def _draw(measure, seams, output, options, path):
     figure = plots.overview(
         measure.lowest,
         measure.highest,
@@ -446,6 +451,7 @@ def _draw(measure, composition, head, output, options, path):
         output.sample_rate_hz,
         options.lufs,
         os.path.basename(output.path),
+        seams if len(seams) <= _MOST_SEAMS else [],
     )
     with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
         file.write(plots.png(figure))
