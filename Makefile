@@ -14,8 +14,9 @@ demo: $(VENV)/installed asmr
 		--wavegan_dim 16 --train_batch_size 16 --wavegan_disc_phaseshuffle_per example \
 		--train_precision $(PRECISION) --train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
 	$(BIN)/python preview.py ./train
+	$(BIN)/python generate.py ./train --minutes 1 --out asmr.flac --overwrite
 	@echo
-	@echo "Listen to train/preview/*.wav and look at train/preview/*.png. Train on with:"
+	@echo "Listen to asmr.flac and train/preview/*.wav, look at asmr.png and train/preview/*.png. Train on with:"
 	@echo "  $(BIN)/python train_wavegan.py train ./train"
 	@echo "  $(BIN)/tensorboard --logdir ./train"
 

@@ -1,6 +1,7 @@
 """The command lines of the README, as a user types them."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -272,7 +273,7 @@ def test_one_training_at_a_time(start_training, command, tmp_path):
     assert process.poll() is None
 
 
-def test_killed_while_saving(start_training, command, tmp_path):
+def test_killed_while_saving(start_training, tmp_path, capsys):
     train_dir, newest, halves = TrainDir(tmp_path / "train"), 0, set()
 
     def unfinished():
@@ -291,8 +292,8 @@ def test_killed_while_saving(start_training, command, tmp_path):
         newest, halves = train_dir.steps()[-1], unfinished()
         assert train_dir.damage(newest) is None
 
-    flags = [f"--train_max_steps={newest + 1}", "--train_save_secs=1000"]
-    output = command("train_wavegan.py", "train", train_dir, *flags).stdout
+    training.train(train_dir.path, {"train_max_steps": newest + 1})
+    output = capsys.readouterr().out
     assert f"resuming  step {newest}\n" in output and f"done      step {newest + 1}," in output
     assert not unfinished()
 
@@ -364,9 +365,13 @@ def test_preview_watches_a_training(start_training, start_command, tmp_path):
     process = start_training("--train_save_secs=1")
     read_until(process, "resume ")
     watch = start_command("preview.py", tmp_path / "train", "--watch", "--preview_n=2")
-    wait_until(lambda: len(list((tmp_path / "train" / "preview").glob("0*.png"))) >= 2, watch)
-    output = stop(watch, signal.SIGINT)
-    assert output.count("step ") >= 2 and "Ctrl-C" in output
+    output = "".join(read_until(watch, "(RMS: ") for _ in range(2)) + stop(watch, signal.SIGINT)
+    assert "Ctrl-C" in output
+    rendered = re.findall(r"^step (\d+): (.*\.wav), (.*\.png) ", output, re.MULTILINE)
+    assert len({step for step, _, _ in rendered}) == len(rendered) >= 2
+    for step, wav, png in rendered:
+        assert len(read_preview(tmp_path / "train", int(step))) == 2
+        assert wav.endswith(f"/{int(step):08d}.wav") and matplotlib.image.imread(png).size
     stop(process)
 
 

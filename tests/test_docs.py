@@ -21,7 +21,7 @@ def test_flags_are_documented(kind):
 def test_flags_and_links_exist(path, command):
     text = path.read_text()
     known = set(re.findall(r"--(\w+)", (ROOT / "docs" / "flags.md").read_text()))
-    others = {"help", "logdir"}
+    others = {"help", "logdir", "from"}
     assert set(re.findall(r"(?<![\w-])--([a-z]\w+)", text)) <= known | others
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert (path.parent / link).exists(), link

@@ -466,7 +466,11 @@ def test_full_disk_while_saving(run_here, tmp_path):
     [
         ("train_wavegan.py train {} --train_max_steps=3", 10_000, "--data_cache_dir|File too large"),
         ("train_wavegan.py train {} --train_max_steps=3 --data_cache_dir={cache}", 10_000, "{}"),
-        ("train_wavegan.py train {} --train_max_steps=3 --data_cache_dir={cache}", 900, "{}|File too large"),
+        (
+            "train_wavegan.py train {}/new --data_dir={data} {tiny} --data_cache_dir={cache}",
+            900,
+            "{}/new|File too large",
+        ),
         ("preview.py {}", 10_000, "cannot write previews"),
         ("preview.py {} --preview_n=1", 20_000, "cannot write previews"),
         ("preview.py {} --preview_n=1000", 10_000, "cannot write"),
@@ -476,7 +480,8 @@ def test_full_disk_while_saving(run_here, tmp_path):
 )
 def test_full_disk(run_here, trained, train_dir, line, largest_file, words):
     with full_disk(largest_file):
-        process = run_here(*line.format(train_dir, cache=trained.parent / "cache").split())
+        folders = {"data": trained.parent / "recordings", "cache": trained.parent / "cache"}
+        process = run_here(*line.format(train_dir, tiny=" ".join(TINY), **folders).split())
     check_mistake(process, *words.format(train_dir).split("|"))
     assert TrainDir(train_dir).damage(2) is None
     assert not [path for path in train_dir.rglob(".*") if path.name != ".lock"]
