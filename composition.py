@@ -15,6 +15,7 @@ Time is in frames of the output's sample rate. Samples are float32 `[frames, cha
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import heapq
 import itertools
 
@@ -105,6 +106,7 @@ def slerp(a, b, share):
     return (direction * ((1 - share) * length_a + share * length_b)).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=16)
 def fade_in(frames, shape="equal_power"):
     """Weights of a fade; the reverse is the fade out that goes with it.
 
@@ -247,9 +249,16 @@ class Traits:
 
 def bands_db(x):
     """Levels of 24 bands, evenly spaced in log frequency: float64 `[24]`, dB."""
-    power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
-    edges = np.unique(np.geomspace(1, len(power), _BANDS + 1).astype(int))
+    window, edges = _bands(len(x))
+    power = np.abs(np.fft.rfft(x * window)) ** 2
     return decibels(np.sqrt(np.add.reduceat(power, edges[:-1]) / np.diff(edges) / len(x)), -120)
+
+
+@functools.lru_cache(maxsize=16)
+def _bands(frames):
+    """Window of a stretch of so many frames, and where its bands begin and end."""
+    bins = frames // 2 + 1
+    return np.hanning(frames).astype(np.float32), np.unique(np.geomspace(1, bins, _BANDS + 1).astype(int))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -402,7 +402,7 @@ class Measure:
         self.frames = 0
         self.meter = LoudnessMeter(sample_rate_hz, channels)
         self._true_peak = 0.0
-        self._column_frames = max(1, (frames or 1) // _OVERVIEW_COLUMNS)
+        self.column_frames = max(1, (frames or 1) // _OVERVIEW_COLUMNS)
         self.lowest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
         self.highest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
         self.spectra_db = np.full([_OVERVIEW_COLUMNS + 2, 513], -120.0, np.float32)
@@ -419,7 +419,7 @@ class Measure:
         self.frames += len(x)
 
     def _add_overview(self, mono):
-        columns = (self.frames + np.arange(len(mono))) // self._column_frames
+        columns = (self.frames + np.arange(len(mono))) // self.column_frames
         firsts = np.flatnonzero(np.diff(columns, prepend=-1))
         chosen = columns[firsts]
         self.lowest[chosen] = np.minimum(self.lowest[chosen], np.minimum.reduceat(mono, firsts))
@@ -446,7 +446,7 @@ def _draw(measure, seams, output, options, path):
         measure.highest,
         measure.spectra_db.T,
         measure.meter.short_term(),
-        measure._column_frames / output.sample_rate_hz,
+        measure.column_frames / output.sample_rate_hz,
         measure.frames / output.sample_rate_hz,
         output.sample_rate_hz,
         options.lufs,
