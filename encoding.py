@@ -103,11 +103,8 @@ class Output:
             )
 
     @contextlib.contextmanager
-    def open(self, keep_partial=False):
+    def open(self):
         """Context that gives a function to write blocks; the file appears under its name when the block ends.
-
-        Args:
-            keep_partial: Boolean; on Ctrl-C what is written becomes the file.
 
         Yields:
             Function of what `encode` returned.
@@ -118,19 +115,13 @@ class Output:
                     stdout.write(self._endless_wav_header())
                 yield lambda samples: stdout.write(self._bytes(samples))
             return
-        with audio.replace_atomically(self.path) as temporary:
-            interrupted = None
-            with soundfile.SoundFile(
+        with (
+            audio.replace_atomically(self.path) as temporary,
+            soundfile.SoundFile(
                 temporary, "w", self.sample_rate_hz, self.channels, self.subtype, format=self.format
-            ) as file:
-                try:
-                    yield file.write
-                except KeyboardInterrupt as error:
-                    if not keep_partial:
-                        raise
-                    interrupted = error
-        if interrupted:
-            raise interrupted
+            ) as file,
+        ):
+            yield file.write
 
     def encode(self, number, x):
         """Returns what is stored of a block: dithered integers, or the samples where the format is lossy.

@@ -27,6 +27,35 @@ class Timer:
         return True
 
 
+class StatusLine:
+    """A line that is written over on a terminal, and one line after the other in a log.
+
+    Args:
+        stream: Text file.
+
+    Attributes:
+        interval_s: Float, how often a new one is worth showing.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._is_open = False
+        self.interval_s = _TERMINAL_PROGRESS_S if self._is_terminal else _LOG_PROGRESS_S
+
+    def show(self, text):
+        """Shows a text in place of the last one."""
+        start, end = ("\r", "\x1b[K") if self._is_terminal else ("", "\n")
+        print(f"{start}{text}", end=end, file=self._stream, flush=True)
+        self._is_open = self._is_terminal
+
+    def close(self):
+        """Leaves the line, so that what is printed next stands below it."""
+        if self._is_open:
+            print(file=self._stream, flush=True)
+        self._is_open = False
+
+
 class Progress:
     """Gathers metrics between two lines of progress, and knows the budget.
 
@@ -42,8 +71,9 @@ class Progress:
         self._first = (step, time.monotonic())
         self._sums, self._count = {}, 0
         self._last_s = time.monotonic()
-        self._is_terminal = sys.stdout.isatty()
-        self.is_due = Timer(_TERMINAL_PROGRESS_S if self._is_terminal else _LOG_PROGRESS_S).is_due
+        self._line = StatusLine(sys.stdout)
+        self.is_due = Timer(self._line.interval_s).is_due
+        self.close = self._line.close
 
     @property
     def has_news(self):
@@ -78,8 +108,7 @@ class Progress:
         ]
         if (left_s := self._seconds_left(step, now_s)) is not None:
             parts.append(f"ETA {clock(left_s)}")
-        line = "  ".join(parts)
-        print(f"\r{line}\x1b[K" if self._is_terminal else line, end="" if self._is_terminal else "\n", flush=True)
+        self._line.show("  ".join(parts))
         return means | {"slices_per_second": slices_per_s}
 
     def _seconds_left(self, step, now_s):

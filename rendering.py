@@ -19,7 +19,7 @@ from composition import Composition, CompositionError, Joining, Latents, Line, P
 from encoding import Output
 from errors import UserError
 from mastering import Limiter, LoudnessMeter, decibels, true_peak
-from progress import clock
+from progress import StatusLine, Timer, clock
 from train_dir import TrainDir
 
 BLOCK_FRAMES = 1 << 17
@@ -290,12 +290,15 @@ def _write(composition, output, options, head):
     is_file = output.path != "-"
     base = os.path.splitext(output.path)[0]
     numbers = range(-(-output.frames // BLOCK_FRAMES)) if output.frames else iter(int, 1)
-    last_line_s, was_stopped, seams = start_s, None, []
+    line = StatusLine(sys.stderr)
+    is_due = Timer(line.interval_s).is_due
+    was_stopped, seams = False, []
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(f"{base}.json", head)) if is_file else None
         writer = concurrent.futures.ThreadPoolExecutor(1)
         stack.callback(writer.shutdown)
-        write = stack.enter_context(output.open(options.keep_partial))
+        stack.callback(line.close)
+        write = stack.enter_context(output.open())
         pending = collections.deque()
 
         def finish(number, x):
@@ -313,18 +316,17 @@ def _write(composition, output, options, head):
                 pending.append(writer.submit(finish, number, x))
                 while len(pending) > _BLOCKS_AHEAD:
                     pending.popleft().result()
-                now_s = time.monotonic()
-                if now_s - last_line_s > 1 and is_file:
-                    last_line_s = now_s
-                    _show_progress(min((number + 1) * BLOCK_FRAMES, output.frames), output, now_s - start_s)
+                if output.frames and is_due():
+                    rendered = min((number + 1) * BLOCK_FRAMES, output.frames)
+                    line.show(_describe_progress(rendered, output, time.monotonic() - start_s))
             for future in pending:
                 future.result()
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt:
             if not options.keep_partial:
                 raise
             for future in pending:
                 future.result()
-            was_stopped = error
+            was_stopped = True
         result = measure.result() | {"seconds": measure.frames / rate_hz, "wall_s": time.monotonic() - start_s}
         if manifest:
             manifest.finish(result)
@@ -335,13 +337,11 @@ def _write(composition, output, options, head):
     return result
 
 
-def _show_progress(frames, output, wall_s):
+def _describe_progress(frames, output, wall_s):
     rendered_s, all_s = frames / output.sample_rate_hz, output.frames / output.sample_rate_hz
     speed = rendered_s / wall_s
     eta = clock((all_s - rendered_s) / speed)
-    line = f"rendered {clock(rendered_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
-    is_terminal = sys.stderr.isatty()
-    print(f"\r{line}\x1b[K" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+    return f"rendered  {clock(rendered_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
 
 
 def _report(result, output, options):

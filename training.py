@@ -1,5 +1,6 @@
 """Training: settling the settings, and the loop with its checkpoints and summaries."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -209,7 +210,7 @@ def _loop(trainer, train_dir, slices):
         save()
     saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
     progress = Progress(config, step, start_s)
-    with StopSignal() as stop:
+    with StopSignal() as stop, contextlib.closing(progress):
         while not (stop.received or progress.is_over(step)):
             metrics = _iterate(trainer, batches, slices)
             step += 1
