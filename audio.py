@@ -167,8 +167,17 @@ def write_wav(path, x, sample_rate_hz):
         x: float32 array `[frames, channels]` in [-1, 1].
         sample_rate_hz: Integer.
     """
-    with replace_atomically(path) as temporary:
+    with replace_atomically(path) as temporary, sndfile_writing():
         soundfile.write(temporary, to_int16(x), sample_rate_hz, "PCM_16", format="WAV")
+
+
+@contextlib.contextmanager
+def sndfile_writing():
+    """Context in which a failure of libsndfile to write is an OSError, as of any other writing."""
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise OSError(error.code, error.error_string.rstrip(".")) from error
 
 
 def write_clips(path, clips, sample_rate_hz):
@@ -215,6 +224,9 @@ def replace_atomically(path):
 
     Yields:
         String, the temporary name; the file is empty at first.
+
+    Raises:
+        OSError: Writing failed; its `filename` is set.
     """
     folder, name = os.path.split(os.fspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
@@ -223,9 +235,11 @@ def replace_atomically(path):
         yield temporary
         os.fsync(handle)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = os.fspath(path)
         raise
     finally:
         os.close(handle)

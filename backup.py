@@ -21,6 +21,7 @@ A backup is itself a TRAIN_DIR: preview and train accept it.
 flags.DEFINE_integer("keep", 0, "Backups to keep, the newest; 0 for all.", lower_bound=0)
 flags.DEFINE_bool("once", False, "Copy once and stop.")
 
+_LONGEST_S = 60e6
 _COPIED = ("config.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
 
 
@@ -35,8 +36,8 @@ def main(arguments):
             interval_s = 60 * float(arguments[1])
         except ValueError:
             interval_s = 0.0
-        if not 0 < interval_s < float("inf"):
-            raise UserError(f"MINUTES must be a number above 0. Received: {arguments[1]!r}.")
+        if not 0 < interval_s < _LONGEST_S:
+            raise UserError(f"MINUTES must be a number above 0 and below a million. Received: {arguments[1]!r}.")
 
     cli.start_tensorflow(use_gpus=False)
     from train_dir import TrainDir
@@ -98,7 +99,7 @@ def back_up(train_dir, keep=0):
         print(f"step {step} -> {final}", flush=True)
         break
     else:
-        print(f"no checkpoint yet in {train_dir}", flush=True)
+        print(f"no whole checkpoint yet in {train_dir}", flush=True)
         return None
     if keep:
         backups = sorted((name for name in os.listdir(folder) if name.isdigit()), key=int)

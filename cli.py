@@ -24,17 +24,21 @@ def run(main, usage):
     """
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
     sys.modules["__main__"].__doc__ = usage
+    name = os.path.basename(sys.argv[0])
     try:
         positional = _parse_flags(sys.argv)
         main(positional)
     except UserError as error:
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"{name}: cannot write: {error.strerror or error}. Received: {error.filename!r}.", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
 
 
 def start_tensorflow(use_gpus=True):

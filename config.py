@@ -11,6 +11,7 @@ three kinds, which decide what may change when a TRAIN_DIR is resumed:
 import dataclasses
 import json
 import math
+import sys
 import typing
 
 from absl import flags
@@ -185,6 +186,9 @@ class Config:
         return cls(**values)
 
 
+_TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
 def _kind_of_type(field):
     """Returns the type of a field and whether None is allowed."""
     options = typing.get_args(field.type) or (field.type,)
@@ -208,7 +212,7 @@ def _check(field, value):
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise UserError(f"--{field.name} must be a {kind.__name__}. Received: {value!r}.")
+        raise UserError(f"--{field.name} must be {_TYPE_WORDS[kind]}. Received: {value!r}.")
     metadata = field.metadata
     if (
         (metadata["choices"] and value not in metadata["choices"])
@@ -228,7 +232,8 @@ def define_flags():
         rule = _rule(field)
         text = field.metadata["text"] + (f" ({rule})" if rule else "")
         define[kind](field.name, field.default, text)
-        flags.declare_key_flag(field.name)
+        # A key flag of the script: --help shows it.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
 
 
 def given_flags():

@@ -120,6 +120,7 @@ class Output:
             soundfile.SoundFile(
                 temporary, "w", self.sample_rate_hz, self.channels, self.subtype, format=self.format
             ) as file,
+            audio.sndfile_writing(),
         ):
             yield file.write
 

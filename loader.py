@@ -369,4 +369,4 @@ def _progress_bar(infos, show):
             return functools.partial(self.advance, task)
 
     console = rich.console.Console(stderr=True)
-    return Bar(console=console, transient=True, disable=not (show and infos))
+    return Bar(console=console, transient=True, disable=not (show and infos and console.is_terminal))

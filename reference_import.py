@@ -38,9 +38,11 @@ def import_training(path, reference_path):
     try:
         reader = tf.train.load_checkpoint(newest)
         reference = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, ValueError) as error:
+    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
         raise UserError(f"{newest} cannot be read: {error}") from error
 
+    if "global_step" not in reference:
+        raise UserError(f"{newest} is no checkpoint of the reference: it has no global_step.")
     trainer = Trainer(config, choose_strategy())
     step = int(reference["global_step"])
     for network, optimizer, updates in (

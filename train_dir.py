@@ -173,12 +173,20 @@ class TrainDir:
         self.mark_newest()
 
     def sweep(self):
-        """Deletes what a killed training left half-written."""
+        """Deletes what a killed training left half-written or half-deleted."""
+        whole = {path for step in self.steps() for path in self.checkpoint_files(step)}
         for name in os.listdir(self.path):
             if name.startswith(".saving-"):
                 shutil.rmtree(self.join(name), ignore_errors=True)
+            elif name.startswith("ckpt-") and self.join(name) not in whole:
+                os.unlink(self.join(name))
 
-    def restore(self, checkpoint, step=None):
+    def set_aside(self, step):
+        """Renames a damaged checkpoint, so that its step can be saved again."""
+        for path in reversed(self.checkpoint_files(step)):
+            os.replace(path, self.join(f"damaged-{os.path.basename(path)}"))
+
+    def restore(self, checkpoint, step=None, partly=False):
         """Restores the newest checkpoint that can be read, or the one of a step.
 
         A damaged checkpoint is named on stderr, and the one before it is taken.
@@ -186,6 +194,7 @@ class TrainDir:
         Args:
             checkpoint: `tf.train.Checkpoint`; all it holds is restored, the file may hold more.
             step: Integer or None for the newest.
+            partly: Boolean, leave alone what the file does not hold.
 
         Returns:
             Integer, the step restored.
@@ -200,15 +209,21 @@ class TrainDir:
             raise UserError(f"no checkpoint yet in {self.path!r}. Train first, or wait for the first save.")
         if step is not None and step not in steps:
             raise UserError(f"no checkpoint of step {step}. Received: --step {step}; there are {steps}.")
-        for candidate in [step] if step is not None else reversed(steps):
+        damaged = set()
+        # A training may save and delete meanwhile, so look again each time.
+        while candidates := [each for each in self.steps() if each not in damaged and step in (None, each)]:
+            candidate = candidates[-1]
             try:
                 status = checkpoint.read(self.checkpoint_path(candidate))
-                status.assert_existing_objects_matched()
+                if not partly:
+                    status.assert_existing_objects_matched()
                 status.expect_partial()
                 return candidate
             except (tf.errors.OpError, AssertionError, LookupError, ValueError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:200]
-                print(f"the checkpoint of step {candidate} is damaged and left out: {reason}", file=sys.stderr)
+                damaged.add(candidate)
+                if candidate in self.steps():
+                    reason = " ".join(str(error).split())[:200]
+                    print(f"the checkpoint of step {candidate} is damaged and left out: {reason}", file=sys.stderr)
         raise UserError(f"no checkpoint in {self.path!r} can be read; restore one from backup/.")
 
     def damage(self, step):
@@ -254,7 +269,7 @@ class TrainDir:
             z = np.load(path, allow_pickle=False)
         except FileNotFoundError:
             z = np.zeros([0, config.wavegan_latent_dim], np.float32)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, EOFError) as error:
             raise UserError(f"{path} cannot be read: {error}. Delete it to have it made again.") from error
         if z.ndim != 2 or z.shape[1] != config.wavegan_latent_dim:
             raise UserError(f"{path} must be [n, {config.wavegan_latent_dim}]. Received: {list(z.shape)}.")

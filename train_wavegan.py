@@ -17,6 +17,7 @@ USAGE = """WaveGAN: a few minutes of recordings in, hours of sound like them out
 
 flags.DEFINE_bool("dry_run", False, "Print the settings and the facts of the recordings, and stop (train).")
 config.define_flags()
+flags.adopt_module_key_flags(preview)
 
 
 def main(arguments):

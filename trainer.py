@@ -56,8 +56,13 @@ class Trainer:
         }
         if config.train_ema:
             parts["ema"] = self.ema
+        # Learning rates are settings, not state.
         self.checkpoint = tf.train.Checkpoint(
-            step=self.step, **{name: variables_by_name(part.variables) for name, part in parts.items()}
+            step=self.step,
+            **{
+                name: variables_by_name(v for v in part.variables if v.name != "learning_rate")
+                for name, part in parts.items()
+            },
         )
 
     def reset_ema(self):

@@ -147,7 +147,12 @@ def _restore(trainer, train_dir):
     """Restores the newest checkpoint, or the networks to fine-tune, or leaves the weights as drawn."""
     config = trainer.config
     if train_dir.steps():
-        step = train_dir.restore(trainer.checkpoint)
+        # An import holds the optimisers of the loss it was trained with; this run may have another one.
+        is_import = not train_dir.read_config().data_dir
+        step = train_dir.restore(trainer.checkpoint, partly=is_import)
+        for damaged in train_dir.steps():
+            if damaged > step:
+                train_dir.set_aside(damaged)
         print(f"resuming  step {step}")
     elif config.train_init_from:
         source = TrainDir(config.train_init_from)

@@ -1,0 +1,657 @@
+"""From trained models to a finished file: the command line of generate.py."""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pyloudnorm
+import pytest
+import scipy.signal
+import soundfile
+import tensorflow as tf
+import test_mistakes
+from conftest import ROOT
+from test_commands import wait_until
+
+import encoding
+import rendering
+import training
+from encoding import Output
+from errors import UserError
+from train_dir import TrainDir
+from trainer import Trainer
+
+RATES_HZ = {"rain": 16000, "waves": 8000}
+SLICE_LEN = 4096
+SLICE_S = SLICE_LEN / RATES_HZ["rain"]
+SECONDS = 20
+LENGTH = f"--minutes={SECONDS / 60}"
+FRAMES = SECONDS * RATES_HZ["rain"]
+QUICK = ["--candidates=2", "--fade_in_s=1", "--fade_out_s=1"]
+
+run_here = test_mistakes.run_here
+
+MEASURE_MEMORY = """
+import sys
+import types
+
+import numpy as np
+
+import generate
+import progress
+import rendering
+from config import Config
+
+noise = np.random.default_rng(0).normal(0, 0.1, [1 << 16, 1]).astype(np.float32)
+
+
+def generate_noise(z):
+    return np.stack([np.roll(noise, int(1e4 * each[0])) for each in z])
+
+
+def load(path, step=None):
+    return rendering.Model(path, 0, "", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
+
+
+rendering.Model = types.SimpleNamespace(load=load)
+generate.flags.FLAGS(["generate.py"])
+settings = {name: generate.flags.FLAGS[name].value for name in generate._SETTINGS}
+settings |= {"bits": 16, "gains_db": [], "candidates": 2, "overwrite": True}
+peaks = []
+for minutes in (5, 60):
+    rendering.render(["noise"], sys.argv[1], settings | {"seconds": 60.0 * minutes})
+    peaks.append(progress.peak_memory_bytes())
+print(peaks[1] - peaks[0])
+"""
+
+
+def amplify(path, factor):
+    """Multiplies the last kernel of the generator of a TRAIN_DIR, in its newest checkpoint."""
+    train_dir = TrainDir(path)
+    trainer = Trainer(train_dir.read_config(), tf.distribute.OneDeviceStrategy("/cpu:0"))
+    step = train_dir.restore(trainer.checkpoint)
+    for part in (trainer.generator, trainer.ema):
+        kernel = [each for each in part.trainable_variables if each.path.endswith("kernel")][-1]
+        kernel.assign(kernel.value * factor)
+    train_dir.save(trainer.checkpoint, step, keep=1)
+
+
+def level(path):
+    """RMS of what a TRAIN_DIR generates."""
+    generator, _ = TrainDir(path).load_generator()
+    z = np.random.default_rng(0).uniform(-1, 1, [64, 4]).astype(np.float32)
+    return float(np.sqrt(np.mean(np.square(generator(z, training=False)))))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folder of two trained models, "rain" and "waves", which no test changes."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, (name, rate_hz) in enumerate(RATES_HZ.items()):
+        more = {"train_max_steps": 2, "train_seed": seed, "data_sample_rate": rate_hz, "train_keep": 1}
+        training.train(folder / name, test_mistakes.tiny_settings(folder, **more))
+        # A model that was hardly trained is almost silent.
+        amplify(folder / name, 0.1 / level(folder / name))
+        assert level(folder / name) > 0.01
+    return folder
+
+
+@pytest.fixture
+def rain(models):
+    return models / "rain"
+
+
+@pytest.fixture
+def rain_copy(models, tmp_path):
+    """A copy of a model to change."""
+    return shutil.copytree(models / "rain", tmp_path / "rain")
+
+
+@pytest.fixture
+def generate(run_here, tmp_path):
+    """Function: generate.py in this process; returns the path of the file."""
+
+    def run(*arguments, name="asmr.wav"):
+        process = run_here("generate.py", *arguments, "--out", tmp_path / name)
+        assert process.returncode == 0, process.stderr
+        return tmp_path / name
+
+    return run
+
+
+@pytest.fixture
+def mistake(run_here):
+    """Function: generate.py must end with 2 and one line about a mistake, which is returned."""
+
+    def run(*arguments):
+        process = run_here("generate.py", *arguments)
+        assert process.returncode == 2, process.stderr
+        assert "Traceback" not in process.stderr and process.stderr.count("generate.py: ") == 1
+        last = process.stderr.splitlines()[-1]
+        assert last.startswith("generate.py: ")
+        return last
+
+    return run
+
+
+@contextlib.contextmanager
+def stdout_into(path):
+    """Context in which all that is written to stdout goes to a file."""
+    saved = os.dup(1)
+    with open(path, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
+def read(path, dtype="int16"):
+    return soundfile.read(path, dtype=dtype, always_2d=True)[0]
+
+
+def read_manifest(path):
+    return json.loads(path.with_suffix(".json").read_text())
+
+
+def probe(path):
+    """Rate, channels and seconds of a file as ffprobe tells them."""
+    line = "ffprobe -v error -show_entries stream=sample_rate,channels:format=duration -of json".split()
+    found = json.loads(subprocess.run([*line, path], capture_output=True, check=True).stdout)
+    stream = found["streams"][0]
+    return int(stream["sample_rate"]), stream["channels"], float(found["format"]["duration"])
+
+
+def visible(folder):
+    """Names of the files that a user sees."""
+    return {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+
+
+# Files.
+
+
+@pytest.mark.parametrize(
+    ("extension", "flags", "rate_hz", "channels", "subtype"),
+    [
+        (".wav", [], 16000, 1, "PCM_16"),
+        (".wav", ["--bits=24", "--stereo=0.5"], 16000, 2, "PCM_24"),
+        (".flac", ["--sample_rate=44100"], 44100, 1, "PCM_16"),
+        (".FLAC", ["--bits=24"], 16000, 1, "PCM_24"),
+        (".ogg", ["--stereo=1"], 16000, 2, "VORBIS"),
+        (".opus", ["--sample_rate=48000"], 48000, 1, "OPUS"),
+        (".mp3", ["--sample_rate=44100", "--stereo=0"], 44100, 2, "MPEG_LAYER_III"),
+    ],
+)
+def test_formats(generate, rain, extension, flags, rate_hz, channels, subtype):
+    path = generate(rain, LENGTH, *QUICK, *flags, name=f"asmr{extension}")
+    info = soundfile.info(path)
+    assert (info.samplerate, info.channels, info.subtype) == (rate_hz, channels, subtype)
+    assert info.duration == pytest.approx(SECONDS, abs=0 if "PCM" in subtype else 0.1)
+    assert probe(path) == (rate_hz, channels, pytest.approx(SECONDS, abs=0.1))
+    x = read(path, "float32")
+    assert np.isfinite(x).all() and np.abs(x).max() < 10 ** (-3 / 20)
+    seconds = x[: len(x) // rate_hz * rate_hz].reshape(-1, rate_hz * channels)[1 : SECONDS - 1]
+    assert (np.abs(20 * np.log10(seconds.std(axis=1)) + 30) < 10).all()
+    assert visible(path.parent) == {path.name, "asmr.json", "asmr.png"}
+
+
+def test_what_a_user_sees(command, generate, rain, tmp_path):
+    """The real command line; what it writes is what the same command writes elsewhere."""
+    process = command("generate.py", rain, LENGTH, *QUICK, "--out", "rain.flac", "--seed=3", cwd=tmp_path)
+    assert process.stdout == ""
+    assert [line.split()[0] for line in process.stderr.splitlines()] == ["pilot", "done"], process.stderr
+    for text in ("rain.flac: 0:20", "target -30", "ceiling -3", "pieces left out", "x real time"):
+        assert text in process.stderr.splitlines()[-1]
+    assert visible(tmp_path) == {"rain.flac", "rain.json", "rain.png"}
+    again = generate(rain, LENGTH, *QUICK, "--seed=3", name="again.flac")
+    assert again.read_bytes() == (tmp_path / "rain.flac").read_bytes()
+    assert read_manifest(again)["pieces"] == read_manifest(tmp_path / "rain.flac")["pieces"]
+    other = generate(rain, LENGTH, *QUICK, "--seed=4", name="other.flac")
+    assert (read(other) != read(again)).any()
+
+
+@pytest.mark.parametrize("flags", [[], ["--latents=walk", "--align"], ["--stereo=0.7"]])
+def test_the_same_command_writes_the_same_bytes(generate, rain, flags):
+    first, second = (generate(rain, LENGTH, *QUICK, *flags, name=f"{name}.wav") for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    assert read_manifest(first)["pieces"] == read_manifest(second)["pieces"]
+
+
+# A length that is a whole number of neither the blocks nor the columns of the picture.
+@pytest.mark.parametrize("seconds", [0.5, 2.3, 6.6, 12.3, (131072 + 100) / 16000])
+def test_any_length(generate, rain, seconds):
+    path = generate(rain, f"--minutes={seconds / 60!r}", *QUICK)
+    assert soundfile.info(path).frames == round(seconds * 16000)
+    assert np.abs(read(path)).max() > 100
+
+
+def test_no_fades(generate, rain):
+    path = generate(rain, LENGTH, "--fade_s=0", "--fade_in_s=0", "--fade_out_s=0")
+    x = read(path)
+    assert len(x) == FRAMES and x[:100].any() and x[-100:].any()
+
+
+# Level.
+
+
+@pytest.mark.parametrize("flags", [[], ["--stereo=1"], ["--lufs=-20", "--peak_dbtp=-1"], ["--sample_rate=44100"]])
+def test_loudness(generate, rain, flags):
+    path = generate(rain, "--minutes=1", *QUICK, *flags)
+    settings = read_manifest(path)["settings"]
+    x, rate_hz = soundfile.read(path)
+    assert pyloudnorm.Meter(rate_hz).integrated_loudness(x) == pytest.approx(settings["lufs"], abs=1)
+    assert read_manifest(path)["result"]["lufs"] == pytest.approx(settings["lufs"], abs=1)
+
+
+@pytest.mark.parametrize("flags", [["--layout=mix"], ["--layout=mix", "--gains_db=0,-12"], ["--stretch_s=6"]])
+def test_loudness_of_several_models(generate, models, flags):
+    path = generate(models / "rain", models / "waves", "--minutes=1", "--model_fade_s=1", *QUICK, *flags)
+    x, rate_hz = soundfile.read(path)
+    assert pyloudnorm.Meter(rate_hz).integrated_loudness(x) == pytest.approx(-30, abs=1)
+
+
+@pytest.mark.parametrize("ceiling_db", [-3, -12])
+def test_true_peak_is_below_the_ceiling(generate, rain, ceiling_db):
+    path = generate(rain, LENGTH, *QUICK, "--lufs=-8", f"--peak_dbtp={ceiling_db}")
+    x, _ = soundfile.read(path)
+    peak_db = 20 * np.log10(np.abs(scipy.signal.resample_poly(x, 4, 1)).max())
+    assert ceiling_db - 1 < peak_db <= ceiling_db + 0.05
+    assert read_manifest(path)["result"]["true_peak_db"] == pytest.approx(peak_db, abs=0.1)
+
+
+def test_gains_of_models(generate, models):
+    """In a mix, the second model is as much below the first as asked."""
+    manifest = read_manifest(generate(models / "rain", models / "waves", LENGTH, *QUICK, "--layout=mix"))
+    other = generate(models / "rain", models / "waves", LENGTH, *QUICK, "--layout=mix", "--gains_db=0,-6", name="b.wav")
+    differences = np.subtract(read_manifest(other)["line_gains_db"], manifest["line_gains_db"])
+    assert differences == pytest.approx([0, -6], abs=0.01)
+
+
+# The manifest and the picture.
+
+
+def test_manifest_and_picture(generate, models):
+    names = [models / "rain", models / "waves"]
+    path = generate(*names, LENGTH, *QUICK, "--layout=mix", "--seed=7")
+    manifest = read_manifest(path)
+    settings = manifest["settings"]
+    assert (settings["seed"], settings["layout"], settings["candidates"], settings["lufs"]) == (7, "mix", 2, -30)
+    assert (manifest["sample_rate_hz"], manifest["channels"], manifest["frames"]) == (16000, 1, FRAMES)
+    assert [model["train_dir"] for model in manifest["models"]] == list(map(str, names))
+    assert [model["step"] for model in manifest["models"]] == [2, 2]
+    digests = {model["digest"] for model in manifest["models"]}
+    assert len(digests) == 2 and all(len(digest) == 64 for digest in digests)
+    assert manifest["result"]["seconds"] == SECONDS
+    starts = [piece["start"] for piece in manifest["pieces"]]
+    assert starts == sorted(starts) and starts[-1] < FRAMES
+    for piece in manifest["pieces"]:
+        assert {"line", "index", "start", "start_s", "gain_db", "skip", "turn"} <= piece.keys()
+        assert piece["start_s"] == pytest.approx(piece["start"] / 16000, abs=1e-3)
+    for line in range(2):
+        own = [piece for piece in manifest["pieces"] if piece["line"] == line]
+        assert len({piece["index"] for piece in own}) == len(own)
+        hops = {b["start"] - a["start"] for a, b in itertools.pairwise(own)}
+        piece_len = SLICE_LEN * (1 + line)
+        assert hops == {piece_len - SLICE_LEN // 4}
+    picture = path.with_suffix(".png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width > 800 and height > 400
+
+
+# A stretch again.
+
+TWO = ["--model_fade_s=1", "--stretch_s=4"]
+
+
+@pytest.mark.parametrize(
+    ("names", "flags"),
+    [
+        ("rain", []),
+        ("rain", ["--stereo=0.8", "--bits=24"]),
+        ("rain waves", ["--layout=mix", "--gains_db=0,-6"]),
+        ("rain waves", TWO),
+        ("rain waves", [*TWO, "--loop", "--stereo=1"]),
+        ("rain", ["--loop"]),
+        ("rain", ["--latents=walk", "--walk_s=5", "--align"]),
+        ("waves", ["--lufs=-8", "--sample_rate=16000", "--max_jump_db=1"]),
+    ],
+    ids="mono stereo mix sequence sequence-loop loop walk limited".split(),
+)
+def test_a_stretch_again(generate, models, names, flags):
+    long = generate(*(models / name for name in names.split()), LENGTH, *QUICK, *flags)
+    whole = read(long, "int32")
+    assert len(whole) == FRAMES
+    # Over the seam of two blocks; from the beginning; to the end; all.
+    for number, (start, end) in enumerate([("7.25", "0:00:09.5"), (None, "0:01"), ("0:18.5", None), (None, None)]):
+        times = [f"--{name}={text}" for name, text in (("start", start), ("end", end)) if text]
+        stretch = generate("--from", long.with_suffix(".json"), *times, name=f"stretch{number}.wav")
+        first = {"7.25": 116000, "0:18.5": 296000}.get(start, 0)
+        last = {"0:00:09.5": 152000, "0:01": 16000}.get(end, FRAMES)
+        np.testing.assert_array_equal(read(stretch, "int32"), whole[first:last])
+        assert soundfile.info(stretch).subtype == soundfile.info(long).subtype
+
+
+def test_a_stretch_in_another_format(generate, rain):
+    long = generate(rain, LENGTH, *QUICK)
+    stretch = generate("--from", long.with_suffix(".json"), "--start=3", "--end=9", name="stretch.ogg")
+    expected = read(long, "float32")[48000:144000]
+    x = read(stretch, "float32")[: len(expected)]
+    assert x.shape == expected.shape
+    assert np.corrcoef(x[:, 0], expected[:, 0])[0, 1] > 0.7
+
+
+# Loops.
+
+
+@pytest.mark.parametrize("flags", [["--fade_out_s=4"], ["--fade_out_s=4", "--stereo=1"], ["--fade_out_s=0.05"]])
+def test_a_loop_has_no_seam(generate, rain, flags):
+    path = generate(rain, LENGTH, "--candidates=2", "--loop", *flags)
+    x = read(path, "float32")
+    assert len(x) == FRAMES
+    rolled, seam = np.roll(x, FRAMES // 2, axis=0), FRAMES // 2
+    steps = np.abs(np.diff(rolled, axis=0))
+    assert steps[seam - 10 : seam + 10].max() <= steps.max(axis=0).min()
+    windows = rolled.reshape(40, -1, x.shape[1])
+    levels_db = 20 * np.log10(np.sqrt(np.mean(windows**2, axis=(1, 2))))
+    others = np.delete(levels_db, [18, 19, 20, 21])
+    assert others.min() - 1 < levels_db[18:22].min() and levels_db[18:22].max() < others.max() + 1
+
+
+# stdout.
+
+
+def test_stdout_has_the_samples_of_the_file(generate, run_here, rain, tmp_path):
+    path = generate(rain, LENGTH, *QUICK, "--stereo=1")
+    for bits, dtype in ((16, "<i2"), (24, None)):
+        with stdout_into(tmp_path / "raw"):
+            process = run_here("generate.py", rain, LENGTH, *QUICK, "--stereo=1", f"--bits={bits}", "--out=-")
+        assert process.returncode == 0, process.stderr
+        raw = (tmp_path / "raw").read_bytes()
+        assert len(raw) == FRAMES * 2 * bits // 8
+        if dtype:
+            np.testing.assert_array_equal(np.frombuffer(raw, dtype).reshape(-1, 2), read(path))
+        else:
+            wide = np.frombuffer(raw, np.uint8).reshape(-1, 3)
+            samples = np.pad(wide, [[0, 0], [1, 0]]).view("<i4").reshape(-1, 2)
+            assert np.abs(samples / 2**31 - read(path) / 2**15).max() < 4 / 2**15
+    assert visible(tmp_path) == {"asmr.wav", "asmr.json", "asmr.png", "raw"}
+
+
+@pytest.mark.parametrize(("bits", "codec"), [(16, "pcm_s16le"), (24, "pcm_s24le")])
+def test_stdout_as_wav_into_ffmpeg(run_here, rain, tmp_path, bits, codec):
+    flags = ["--out=-", "--stdout_format=wav", f"--bits={bits}", "--stereo=0"]
+    with stdout_into(tmp_path / "pipe.wav"):
+        assert run_here("generate.py", rain, LENGTH, *QUICK, *flags).returncode == 0
+    data = (tmp_path / "pipe.wav").read_bytes()
+    line = "ffmpeg -v error -i pipe:0 -f wav -c:a".split()
+    process = subprocess.run([*line, codec, "pipe:1"], input=data, capture_output=True, check=True)
+    converted = process.stdout[process.stdout.index(b"data") + 8 :]
+    assert converted == data[44:]
+    assert len(converted) == FRAMES * 2 * bits // 8
+
+
+def test_stdout_without_end_into_head(rain):
+    script = f"{sys.executable} {ROOT / 'generate.py'} {rain} --out=- --candidates=1 | head -c 100000"
+    process = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    assert len(process.stdout) == 100000
+    assert np.frombuffer(process.stdout, "<i2").astype(float).std() > 100
+    assert b"Traceback" not in process.stderr and b"Exception" not in process.stderr
+
+
+# Ends before the end.
+
+
+@pytest.fixture
+def start_night(start_command, rain, tmp_path):
+    """Function: begins a file of hours in the background; returns the process once it writes."""
+
+    def start(*flags):
+        folder = tmp_path / "night"
+        folder.mkdir()
+        night = ["--hours=24", "--candidates=1", "--out", folder / "night.wav", *flags]
+        process = start_command("generate.py", rain, *night)
+        wait_until(lambda: any(path.stat().st_size > 1e6 for path in folder.glob(".night.wav.*")), process)
+        return process
+
+    return start
+
+
+def test_kill_leaves_nothing_under_the_name(start_night, tmp_path):
+    process = start_night()
+    process.kill()
+    process.wait()
+    assert visible(tmp_path / "night") == set()
+
+
+def test_ctrl_c_leaves_nothing(start_night, tmp_path):
+    process = start_night()
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert output.endswith("stopped\n") and "Traceback" not in output
+    assert not list((tmp_path / "night").iterdir())
+
+
+def test_ctrl_c_keeps_what_is_there(start_night, generate, rain, tmp_path):
+    process = start_night("--keep_partial")
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0 and "stopped" in output, output
+    assert {path.name for path in (tmp_path / "night").iterdir()} == {"night.wav", "night.json", "night.png"}
+    path = tmp_path / "night" / "night.wav"
+    whole, manifest = read(path), read_manifest(path)
+    assert len(whole) > 16000 and manifest["result"]["seconds"] == len(whole) / 16000
+    assert probe(path) == (16000, 1, pytest.approx(len(whole) / 16000, abs=0.1))
+    stretch = generate("--from", path.with_suffix(".json"), "--start=1", "--end=1.5", name="stretch.wav")
+    np.testing.assert_array_equal(read(stretch), whole[16000:24000])
+
+
+def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tmp_path):
+    """Not while the writing thread still writes, which libsndfile does not survive."""
+    real_open, real_master, events = Output.open, rendering._master, []
+
+    @contextlib.contextmanager
+    def slow_open(self, *arguments):
+        with real_open(self, *arguments) as write:
+
+            def slow_write(samples):
+                events.append("begin")
+                wait_until(lambda: interrupted)
+                write(samples)
+                events.append("end")
+
+            yield slow_write
+            raise AssertionError("the interrupt was lost")
+
+    interrupted = []
+
+    def interrupt(composition, limit, number):
+        if number == 2:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return real_master(composition, limit, number)
+
+    class Recorder(soundfile.SoundFile):
+        def close(self):
+            events.append("close")
+            super().close()
+
+    monkeypatch.setattr(Output, "open", slow_open)
+    monkeypatch.setattr(rendering, "_master", interrupt)
+    monkeypatch.setattr(encoding.soundfile, "SoundFile", Recorder)
+    process = run_here("generate.py", rain, "--minutes=1", *QUICK, "--out", tmp_path / "asmr.wav")
+    assert process.returncode == 0 and process.stderr.endswith("stopped\n")
+    assert "begin" in events and "begin" not in events[events.index("close") :]
+    assert events[: events.index("close")].count("begin") == events[: events.index("close")].count("end")
+
+
+# Size and memory.
+
+
+@pytest.mark.parametrize(("channels", "bits"), [(1, 16), (2, 24)])
+def test_rf64_from_4_gb_on(channels, bits):
+    frames = (2**32 - 2**16) // (channels * bits // 8)
+    assert Output("night.wav", 48000, channels, bits, frames).format == "WAV"
+    assert Output("night.wav", 48000, channels, bits, frames + 1).format == "RF64"
+    assert Output("night.flac", 48000, channels, bits, frames + 1).format == "FLAC"
+
+
+def test_rf64_is_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(encoding, "_LARGEST_WAV_BYTES", 1000)
+    output = Output(str(tmp_path / "night.wav"), 16000, 1, 16, 16000)
+    x = np.random.default_rng(0).normal(0, 0.1, [16000, 1])
+    with output.open() as write:
+        write(output.encode(0, x))
+    assert (tmp_path / "night.wav").read_bytes()[:4] == b"RF64"
+    assert np.abs(read(tmp_path / "night.wav", "float64") - x).max() < 2 / 2**15
+    assert probe(tmp_path / "night.wav") == (16000, 1, pytest.approx(1))
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-c", MEASURE_MEMORY, tmp_path / "asmr.flac"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    assert int(process.stdout) < 50e6
+    assert soundfile.info(tmp_path / "asmr.flac").duration == 3600
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", "--out"),
+        ("{rain} --minutes=1", "--out"),
+        ("--minutes=1 --out={tmp}/a.wav", "TRAIN_DIR"),
+        ("{rain} --out={tmp}/a.wav", "--minutes or --hours"),
+        ("{rain} --loop --out=-", "--loop needs a length"),
+        ("{rain} --minutes=1 --out={tmp}/a.xyz", "'{tmp}/a.xyz'|.flac"),
+        ("{rain} --minutes=1 --out={tmp}/a", "'{tmp}/a'|.flac"),
+        ("{rain} --minutes=1 --out={tmp}/a.opus --sample_rate=44100", ".opus|44100|48000|--sample_rate"),
+        ("{rain} --minutes=1 --out={tmp}/a.mp3 --sample_rate=96000", ".mp3|96000|48000|--sample_rate"),
+        ("{rain} --minutes=1 --out={tmp}/a.flac --sample_rate=700000", "FLAC|700000"),
+        ("{rain} --minutes=1 --out={tmp}/none/a.wav", "folder|{tmp}/none/a.wav"),
+        ("{rain} --minutes=1 --out={tmp}/there.wav", "'{tmp}/there.wav'|--overwrite"),
+        ("{tmp} --minutes=1 --out={tmp}/a.wav", "{tmp}|not a training directory"),
+        ("{tmp}/none --minutes=1 --out={tmp}/a.wav", "{tmp}/none|not a training directory"),
+        ("{rain} --minutes=-1 --out={tmp}/a.wav", "minutes|-1"),
+        ("{rain} --minutes=nan --out={tmp}/a.wav", "minutes|nan"),
+        ("{rain} --minutes=1 --gains_db=0,-6 --out={tmp}/a.wav", "--gains_db|1|'0,-6'"),
+        ("{rain} {waves} --minutes=1 --gains_db=-6 --out={tmp}/a.wav", "--gains_db|2|'-6'"),
+        ("{rain} {waves} --minutes=1 --gains_db=0,x --out={tmp}/a.wav", "--gains_db|'0,x'"),
+        ("{rain} {waves} --minutes=1 --stretch_s=4 --model_fade_s=3 --out={tmp}/a.wav", "--stretch_s|--model_fade_s"),
+        ("{rain} --minutes=1 --fade_s=0.2 --out={tmp}/a.wav", "--fade_s|4096 frames"),
+        ("{rain} --minutes=1 --fade_s={slice_s} --latents=walk --out={tmp}/a.wav", "--fade_s|4096 frames"),
+        ("{rain} --minutes=1 --fade_s=9 --latents=walk --out={tmp}/a.wav", "--fade_s|4096 frames"),
+        ("{rain} --minutes=0.002 --out={tmp}/a.wav", "0.1 s"),
+        ("{rain} --minutes=1 --start=1 --out={tmp}/a.wav", "--from"),
+        ("--from={tmp}/none.json --out={tmp}/a.wav", "--from|{tmp}/none.json"),
+        ("--from={tmp}/there.wav --out={tmp}/a.wav", "--from|{tmp}/there.wav"),
+        ("--from={tmp}/other.json --out={tmp}/a.wav", "--from|{tmp}/other.json"),
+        ("{rain} --from={tmp}/other.json --out={tmp}/a.wav", "--from|{rain}"),
+    ],
+)
+def test_mistake(mistake, models, tmp_path, line, words):
+    (tmp_path / "there.wav").write_bytes(b"there")
+    (tmp_path / "other.json").write_text('{"frames": 1, "pieces": []}')
+    places = {"rain": models / "rain", "waves": models / "waves", "tmp": tmp_path, "slice_s": SLICE_S}
+    last = mistake(*line.format(**places).split())
+    for word in words.format(**places).split("|"):
+        assert word in last
+    assert (tmp_path / "there.wav").read_bytes() == b"there"
+    assert visible(tmp_path) == {"there.wav", "other.json"}
+
+
+def test_no_checkpoint(mistake, rain_copy, tmp_path):
+    for path in rain_copy.glob("ckpt-*"):
+        path.unlink()
+    assert f"no checkpoint yet in '{rain_copy}'" in mistake(rain_copy, LENGTH, "--out", tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("factor", "words"), [(0.0, "silent"), (np.nan, "not numbers")])
+def test_useless_model(mistake, rain_copy, tmp_path, factor, words):
+    amplify(rain_copy, factor)
+    last = mistake(rain_copy, LENGTH, "--out", tmp_path / "a.wav")
+    assert words in last and str(rain_copy) in last
+    assert visible(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "megabytes"), [("a.wav", [], 115), ("a.flac", ["--bits=24"], 173), ("a.mp3", [], 144)]
+)
+def test_disk_too_small(mistake, monkeypatch, rain, tmp_path, name, flags, megabytes):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=100_000_000))
+    last = mistake(rain, "--hours=1", *flags, "--out", tmp_path / name)
+    assert f"{megabytes} MB" in last and "100 MB" in last and name in last
+
+
+def test_overwrite(generate, mistake, rain, tmp_path):
+    path = generate(rain, "--minutes=0.05", *QUICK)
+    before = path.read_bytes()
+    assert "--overwrite" in mistake(rain, "--minutes=0.05", *QUICK, "--seed=1", "--out", path)
+    assert path.read_bytes() == before
+    generate(rain, "--minutes=0.05", *QUICK, "--seed=1", "--overwrite")
+    assert path.read_bytes() != before
+
+
+@pytest.fixture
+def manifest(generate, rain_copy):
+    """Path of the manifest of a file of three seconds."""
+    return generate(rain_copy, "--minutes=0.05", *QUICK, name="long.wav").with_suffix(".json")
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (["--start=2", "--end=1"], "--start and --end|2.0 s to 1.0 s"),
+        (["--start=1", "--end=1"], "--start and --end|1.0 s"),
+        (["--start=4"], "--start and --end|3.0 s|4.0 s"),
+        (["--end=0:04"], "--start and --end|3.0 s|4.0 s"),
+        (["--start=soon"], "--start|'soon'"),
+        (["--start=1:2:3:4"], "--start|'1:2:3:4'"),
+        (["--end=-1"], "--end|'-1'"),
+        (["--end="], "--end|''"),
+        (["--end=nan"], "--end|'nan'"),
+        (["--end=inf"], "--end|'inf'"),
+    ],
+)
+def test_bad_times(mistake, manifest, tmp_path, times, words):
+    last = mistake("--from", manifest, *times, "--out", tmp_path / "a.wav")
+    for word in words.split("|"):
+        assert word in last
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_checkpoint_of_a_manifest_has_gone_or_changed(mistake, manifest, rain_copy, tmp_path):
+    stretch = ["--from", manifest, "--end=1", "--out", tmp_path / "a.wav"]
+    amplify(rain_copy, 1.1)
+    last = mistake(*stretch)
+    assert f"step 2 in '{rain_copy}' has changed" in last and str(manifest) in last
+    for path in rain_copy.glob("ckpt-2.*"):
+        path.rename(path.with_name(path.name.replace("2", "3", 1)))
+    assert "no checkpoint of step 2" in mistake(*stretch)
+    shutil.rmtree(rain_copy)
+    assert str(rain_copy) in mistake(*stretch)
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_errors_of_outputs_name_the_format():
+    with pytest.raises(UserError, match=r"FLAC ends at 68719476735 frames.*WAV"):
+        Output("night.flac", 48000, 1, 16, 2**36)
