@@ -402,10 +402,10 @@ class Measure:
         self.frames = 0
         self.meter = LoudnessMeter(sample_rate_hz, channels)
         self._true_peak = 0.0
-        self.column_frames = max(1, (frames or 1) // _OVERVIEW_COLUMNS)
-        self.lowest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
-        self.highest = np.zeros(_OVERVIEW_COLUMNS + 2, np.float32)
-        self.spectra_db = np.full([_OVERVIEW_COLUMNS + 2, 513], -120.0, np.float32)
+        self.column_frames = -(-(frames or 1) // _OVERVIEW_COLUMNS)
+        self.lowest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
+        self.highest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
+        self.spectra_db = np.full([_OVERVIEW_COLUMNS, 513], -120.0, np.float32)
         self._has_overview = frames is not None
 
     def add(self, x):

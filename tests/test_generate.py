@@ -41,7 +41,6 @@ run_here = test_mistakes.run_here
 
 MEASURE_MEMORY = """
 import sys
-import types
 
 import numpy as np
 
@@ -58,10 +57,10 @@ def generate_noise(z):
 
 
 def load(path, step=None):
-    return rendering.Model(path, 0, "", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
+    return rendering.Model(path, 0, "none", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
 
 
-rendering.Model = types.SimpleNamespace(load=load)
+rendering.Model.load = load
 generate.flags.FLAGS(["generate.py"])
 settings = {name: generate.flags.FLAGS[name].value for name in generate._SETTINGS}
 settings |= {"bits": 16, "gains_db": [], "candidates": 2, "overwrite": True}
