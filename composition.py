@@ -28,6 +28,7 @@ GENERATED_AT_ONCE = 16
 """Latent vectors of a batch. Batches are always the same ones, so a piece never depends on what else is made."""
 
 _BANDS = 24
+_SHORTEST_EDGE = 512
 _PILOT = 1 << 40
 """Index of the first piece of the pilot: pieces that are only measured."""
 
@@ -214,7 +215,8 @@ class Voice:
 
         distances = np.array([distance_db(each) for each in sound])
         typical = np.median(distances) + 4 * 1.4826 * np.median(np.abs(distances - np.median(distances)))
-        allowed = max(typical, np.quantile(distances, 1 - most_left_out))
+        most_outliers = int(most_left_out * count) - (count - len(sound))
+        allowed = max(typical, np.sort(distances)[-1 - most_outliers])
         self._accept = lambda each: not each.is_faulty and distance_db(each) <= allowed
         return sum(not self._accept(each) for each in traits)
 
@@ -301,6 +303,8 @@ class Line:
         self.joining = joining
         self.gain_db = gain_db
         self._fade_in = fade_in(joining.fade, joining.shape)[:, None]
+        # Without fades pieces are still compared where they meet.
+        self._edge = min(max(joining.fade, _SHORTEST_EDGE), voice.piece_len)
         self._next_index = 0
 
     def pieces(self, turn, start, end):
@@ -335,7 +339,7 @@ class Line:
         while True:
             index = self._next_index
             self._next_index += 1
-            traits = Traits.of(self.voice[index], self.joining.fade)
+            traits = Traits.of(self.voice[index], self._edge)
             if self.voice.good(index, traits):
                 return index, traits, 0
 
@@ -391,8 +395,10 @@ class Turns:
         if not self.stretch:
             return
         ramp = fade_in(self.fade)[:, None]
+        start = self.start(piece.turn)
         if piece.turn:
-            _multiply(x, piece.start, ramp, self.start(piece.turn))
+            _multiply(x, piece.start, ramp, start)
+        x[: max(0, start - piece.start)] = 0
         end = (piece.turn + 1) * self.stretch
         _multiply(x, piece.start, ramp[::-1], end - self.fade)
         x[max(0, end - piece.start) :] = 0
@@ -438,7 +444,8 @@ class Composition:
         def line_pieces(line):
             for turn, start, end in self._turns.of(line.number, linear_frames):
                 limits = [each for each in (end, linear_frames) if each is not None]
-                yield from line.pieces(turn, start, min(limits, default=np.inf))
+                # The first piece has faded in when its turn begins.
+                yield from line.pieces(turn, start - line.joining.fade, min(limits, default=np.inf))
 
         return heapq.merge(*map(line_pieces, self._lines), key=lambda piece: (piece.start, piece.line))
 
@@ -454,6 +461,7 @@ class Composition:
         """
         if not self._loop_fade:
             x = self._linear(start, end)
+            x[: max(0, -start)] = 0
             fade_in_frames, fade_out_frames = self._fades
             _multiply(x, start, fade_in(fade_in_frames)[:, None], 0)
             if self.frames is not None:
@@ -484,10 +492,12 @@ class Composition:
         x = np.zeros([end - start, self._channels], np.float32)
         while self._next is not None and self._next.start < end:
             piece, self._next = self._next, next(self._upcoming, None)
-            samples = self._lines[piece.line].samples(piece) * self._gain
-            self._turns.weigh(samples, piece)
-            self._active.append((piece, samples))
             self.used.append(piece)
+            line = self._lines[piece.line]
+            if piece.start + line.voice.piece_len - piece.skip > start:
+                samples = line.samples(piece) * self._gain
+                self._turns.weigh(samples, piece)
+                self._active.append((piece, samples))
         self._active = [(piece, samples) for piece, samples in self._active if piece.start + len(samples) > start]
         for piece, samples in self._active:
             low, high = max(start, piece.start), min(end, piece.start + len(samples))

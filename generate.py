@@ -1,5 +1,7 @@
 """Renders a finished sound file from one or more trained models."""
 
+import math
+
 from absl import flags
 
 import cli
@@ -80,9 +82,12 @@ def main(arguments):
         raise UserError("one or more TRAIN_DIRs are needed: generate.py TRAIN_DIR --minutes 10 --out asmr.flac")
     if values.start or values.end:
         raise UserError("--start and --end go with --from.")
+    seconds = 60 * values.minutes + 3600 * values.hours
+    if not math.isfinite(seconds):
+        raise UserError(f"--minutes and --hours must be finite. Received: {values.minutes}, {values.hours}.")
     settings = {name: values[name].value for name in _SETTINGS}
     settings |= {
-        "seconds": 60 * values.minutes + 3600 * values.hours,
+        "seconds": seconds,
         "bits": int(values.bits),
         "gains_db": _gains_db(values.gains_db, len(arguments)),
     }
@@ -95,6 +100,8 @@ def main(arguments):
 def _gains_db(texts, models):
     try:
         gains_db = [float(text) for text in texts]
+        if not all(map(math.isfinite, gains_db)):
+            raise ValueError
     except ValueError as error:
         raise UserError(f"--gains_db must be numbers, as 0,-6. Received: {','.join(texts)!r}.") from error
     if gains_db and len(gains_db) != models:
@@ -109,7 +116,7 @@ def _seconds(name, text):
         parts = [float(part) for part in text.split(":")]
     except ValueError:
         parts = []
-    if not 1 <= len(parts) <= 3 or min(parts) < 0:
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < math.inf for part in parts):
         raise UserError(f"--{name} must be a time as 3:10, 1:03:10 or 190. Received: {text!r}.")
     return sum(part * 60**power for power, part in enumerate(reversed(parts)))
 

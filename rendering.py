@@ -28,6 +28,9 @@ BLOCK_FRAMES = 1 << 17
 _LEVELLED_S = 300.0
 """Seconds of the beginning by which the loudness is set."""
 _BLOCKS_AHEAD = 3
+_SHORTEST_FILE_S = 0.4
+"""What loudness is defined for."""
+_SHORTEST_LOOP_FADE_S = 0.25
 _OVERVIEW_COLUMNS = 1500
 _MOST_SEAMS = 400
 """Seams that a picture can show."""
@@ -192,6 +195,10 @@ def _read_manifest(path):
 def _make_output(out, options, rate_hz, channels, frames):
     if frames is None and out != "-":
         raise UserError("a file needs a length: --minutes or --hours; only --out - goes on without end.")
+    if frames is not None and frames < _SHORTEST_FILE_S * rate_hz:
+        raise UserError(
+            f"--minutes and --hours must make at least {_SHORTEST_FILE_S:g} s. Received: {frames / rate_hz:.1f} s."
+        )
     if options.loop and frames is None:
         raise UserError("--loop needs a length: --minutes or --hours.")
     output = Output(out, rate_hz, channels, options.bits, frames, options.seed, options.stdout_format)
@@ -207,6 +214,11 @@ def _make_voices(models, output, options):
     for line, model in enumerate(models):
         config = model.config
         fade_s = options.fade_s if options.fade_s is not None else config.slice_s / 4
+        if 2 * fade_s > config.slice_s:
+            raise UserError(
+                f"a piece must be as long as two fades; one of {model.train_dir} has {config.data_slice_len} frames, "
+                f"{config.slice_s:.2f} s. Received: --fade_s {fade_s:g}."
+            )
         keyframe_pieces = options.walk_s / (config.slice_s - fade_s) if options.latents == "walk" else None
         latents = Latents(config.wavegan_latent_dim, options.seed, line, options.truncation, keyframe_pieces)
         voices.append(
@@ -267,7 +279,7 @@ def _compose(lines, output, options, gain_db, pieces=None):
         turns = Turns(len(lines), stretch, fade)
     loop_fade = 0
     if options.loop:
-        loop_fade = min(round(options.fade_out_s * rate_hz), frames // 4)
+        loop_fade = min(round(max(options.fade_out_s, _SHORTEST_LOOP_FADE_S) * rate_hz), frames // 4)
     # Fades take no more than a third of a short file each.
     longest = frames // 3 if frames else np.inf
     fades = [round(min(seconds * rate_hz, longest)) for seconds in (options.fade_in_s, options.fade_out_s)]
@@ -295,10 +307,11 @@ def _write(composition, output, options, head):
     was_stopped, seams = False, []
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(f"{base}.json", head)) if is_file else None
-        writer = concurrent.futures.ThreadPoolExecutor(1)
-        stack.callback(writer.shutdown)
         stack.callback(line.close)
         write = stack.enter_context(output.open())
+        writer = concurrent.futures.ThreadPoolExecutor(1)
+        # The last block is written, or given up, before the file is closed.
+        stack.callback(writer.shutdown, cancel_futures=True)
         pending = collections.deque()
 
         def finish(number, x):

@@ -407,6 +407,7 @@ def test_no_more_than_the_share_is_left_out(faulty, outlying, most_left_out):
         assert left_out <= np.ceil(most_left_out * PILOT)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize(
     ("generate", "words"),
     [

@@ -559,7 +559,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
         ("{rain} --minutes=1 --fade_s=0.2 --out={tmp}/a.wav", "--fade_s|4096 frames"),
         ("{rain} --minutes=1 --fade_s={slice_s} --latents=walk --out={tmp}/a.wav", "--fade_s|4096 frames"),
         ("{rain} --minutes=1 --fade_s=9 --latents=walk --out={tmp}/a.wav", "--fade_s|4096 frames"),
-        ("{rain} --minutes=0.002 --out={tmp}/a.wav", "0.1 s"),
+        ("{rain} --minutes=0.002 --out={tmp}/a.wav", "--minutes"),
         ("{rain} --minutes=1 --start=1 --out={tmp}/a.wav", "--from"),
         ("--from={tmp}/none.json --out={tmp}/a.wav", "--from|{tmp}/none.json"),
         ("--from={tmp}/there.wav --out={tmp}/a.wav", "--from|{tmp}/there.wav"),
