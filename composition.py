@@ -429,7 +429,7 @@ class Composition:
         self.frames = frames
         self._turns = turns or Turns(len(lines))
         self._fades = (fade_in, fade_out)
-        self._loop_fade = loop_fade
+        self.loop_fade = loop_fade
         self._gain = np.float32(amplitude(gain_db))
         self._channels = lines[0].voice[0].shape[1]
         self._upcoming = iter(self._choose() if pieces is None else pieces)
@@ -439,7 +439,7 @@ class Composition:
         self.used = []
 
     def _choose(self):
-        linear_frames = None if self.frames is None else self.frames + self._loop_fade
+        linear_frames = None if self.frames is None else self.frames + self.loop_fade
 
         def line_pieces(line):
             for turn, start, end in self._turns.of(line.number, linear_frames):
@@ -459,7 +459,7 @@ class Composition:
         Returns:
             float32 array `[end - start, channels]`.
         """
-        if not self._loop_fade:
+        if not self.loop_fade:
             x = self._linear(start, end)
             x[: max(0, -start)] = 0
             fade_in_frames, fade_out_frames = self._fades
@@ -472,7 +472,7 @@ class Composition:
         #
         #     linear   |before|......................|......|
         #     loop            |......................|before|
-        fade = self._loop_fade
+        fade = self.loop_fade
         if not len(self._beginning):
             self._beginning = self._linear(0, 2 * fade)
         x = self._linear(start + fade, min(end, self.frames) + fade) if end <= self.frames else None

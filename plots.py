@@ -97,7 +97,7 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
     times = np.arange(columns) * column_s / scale
     wave_axes.fill_between(times, lowest[:columns], highest[:columns], linewidth=0)
     wave_axes.set_ylabel("amplitude")
-    seams = [seam / scale for seam in seams_s if seam <= seconds]
+    seams = [seam / scale for seam in seams_s if 0 <= seam <= seconds]
     wave_axes.plot(seams, [highest.max()] * len(seams), "|", color="black", markersize=6)
     image = image_axes.imshow(
         spectra_db[:, :columns],

@@ -322,8 +322,9 @@ def _write(composition, output, options, head):
             for number, _ in enumerate(numbers):
                 x = _master(composition, limit, number)
                 if manifest:
-                    manifest.add(composition.used)
-                    seams.extend(piece.start / rate_hz for piece in composition.used[: _MOST_SEAMS + 1 - len(seams)])
+                    starts_s = [(piece.start - composition.loop_fade) / rate_hz for piece in composition.used]
+                    manifest.add(composition.used, starts_s)
+                    seams.extend(starts_s[: _MOST_SEAMS + 1 - len(seams)])
                 composition.used.clear()
                 # Encoding and measuring run beside the making of the next block.
                 pending.append(writer.submit(finish, number, x))
@@ -389,10 +390,10 @@ class Manifest:
     def __exit__(self, *exception):
         return self._stack.__exit__(*exception)
 
-    def add(self, pieces):
-        """Adds pieces that were used."""
-        for piece in pieces:
-            entry = {"start_s": round(piece.start / self._head["sample_rate_hz"], 4)} | dataclasses.asdict(piece)
+    def add(self, pieces, starts_s):
+        """Adds pieces that were used, and when they begin in the file, seconds."""
+        for piece, start_s in zip(pieces, starts_s):
+            entry = {"start_s": round(start_s, 4)} | dataclasses.asdict(piece)
             self._file.write((",\n  " if self._count else "\n  ") + json.dumps(entry))
             self._count += 1
 
