@@ -48,6 +48,8 @@ class Piece:
         skip: Integer, frames left out at its beginning (aligned fades).
         gain_db: Float.
         turn: Integer, the turn of its line that it belongs to, see `Turns`.
+        correlation_in, correlation_out: Floats, how alike this piece and the one before, or the next, are where they
+            overlap: 1 for the same, 0 for unrelated.
     """
 
     line: int
@@ -56,6 +58,8 @@ class Piece:
     skip: int = 0
     gain_db: float = 0.0
     turn: int = 0
+    correlation_in: float = 0.0
+    correlation_out: float = 0.0
 
 
 class Latents:
@@ -122,6 +126,23 @@ def fade_in(frames, shape="equal_power"):
     return (np.sin(np.pi / 2 * share) if shape == "equal_power" else share).astype(np.float32)
 
 
+def evenness(frames, correlation):
+    """Factor that keeps the power of an equal-power cross-fade even where both sounds are alike.
+
+    The power of a x + b y is a^2 + b^2 + 2 a b r for sounds of equal power and correlation r. Pieces of one generator
+    often are alike, above all early in training.
+
+    Args:
+        frames: Integer, of the fade.
+        correlation: Float in [-1, 1].
+
+    Returns:
+        float32 `[frames]`.
+    """
+    weights = fade_in(frames)
+    return 1 / np.sqrt(1 + 2 * np.float32(correlation) * weights * weights[::-1])
+
+
 class Voice:
     """The pieces of one model, at the output's rate and channels.
 
@@ -134,6 +155,8 @@ class Voice:
         stereo_width: Float in [0, 1]; a mono model's left and right: 0 alike, 1 as different as two pieces.
 
     Attributes:
+        offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
+            one.
         left_out: Integer, pieces rejected so far.
     """
 
@@ -147,6 +170,7 @@ class Voice:
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
         self._accept = None
+        self.offset = np.zeros(channels, np.float32)
         self.piece_len = len(self[_PILOT])
         self.left_out = 0
 
@@ -156,7 +180,7 @@ class Voice:
         if batch not in self._batches:
             self._batches[batch] = self._pool.submit(self._make, batch)
         self._batches.move_to_end(batch)
-        result = self._batches[batch].result()[row]
+        result = self._batches[batch].result()[row] - self.offset
         # The next batch is made while this one is used.
         if batch + 1 not in self._batches:
             self._batches[batch + 1] = self._pool.submit(self._make, batch + 1)
@@ -197,6 +221,7 @@ class Voice:
         Raises:
             CompositionError: The model makes silence, or what is not a number.
         """
+        self.offset = np.mean([self[_PILOT + i].mean(axis=0) for i in range(count)], axis=0, dtype=np.float32)
         traits = [Traits.of(self[_PILOT + i]) for i in range(count)]
         if not all(np.isfinite(each.level_db) for each in traits):
             raise CompositionError("the model makes samples that are not numbers; train it again, or take a backup")
@@ -290,9 +315,10 @@ class Line:
         voice: `Voice`.
         joining: `Joining`.
         gain_db: Float, of the whole line.
+        first_index: Integer, the first piece that is tried.
     """
 
-    def __init__(self, number, voice, joining, gain_db=0.0):
+    def __init__(self, number, voice, joining, gain_db=0.0, first_index=0):
         if voice.piece_len < 2 * joining.fade + joining.align:
             raise CompositionError(
                 f"a piece of {voice.piece_len} frames is shorter than two fades of {joining.fade}; give a smaller "
@@ -305,12 +331,12 @@ class Line:
         self._fade_in = fade_in(joining.fade, joining.shape)[:, None]
         # Without fades pieces are still compared where they meet.
         self._edge = min(max(joining.fade, _SHORTEST_EDGE), voice.piece_len)
-        self._next_index = 0
+        self._next_index = first_index
 
     def pieces(self, turn, start, end):
         """Chooses the pieces of a turn, from a frame on until they reach another: yields `Piece`."""
         voice, joining = self.voice, self.joining
-        waiting, last_tail, last_level_db, last_samples = [], None, None, None
+        waiting, last_tail, last_level_db, last = [], None, None, None
         while start < end:
             while len(waiting) < joining.candidates:
                 waiting.append(self._next_good())
@@ -327,13 +353,28 @@ class Line:
                 gain_db = float(np.clip(jump_db, -joining.max_jump_db, joining.max_jump_db) - jump_db)
             samples = voice[index]
             skip = 0
-            if joining.align and last_samples is not None:
-                skip = _best_lag(last_samples[-joining.fade :], samples[: joining.fade + joining.align])
-            yield Piece(self.number, index, start, skip, round(gain_db, 3), turn)
+            if joining.align and last:
+                skip = _best_lag(last[1][-joining.fade :], samples[: joining.fade + joining.align])
+            piece = Piece(self.number, index, start, skip, round(gain_db, 3), turn)
+            if last:
+                correlation = self._correlation(last[1], samples[skip:])
+                piece = dataclasses.replace(piece, correlation_in=correlation)
+                yield dataclasses.replace(last[0], correlation_out=correlation)
+            last = piece, samples
             last_tail = traits.tail_db + gain_db
             last_level_db = traits.level_db + gain_db
-            last_samples = samples
             start += voice.piece_len - skip - joining.fade
+        if last:
+            yield last[0]
+
+    def _correlation(self, before, after):
+        """How alike two pieces are where they overlap, in [-0.5, 1]; 0 where the fades are not to keep power."""
+        fade = self.joining.fade
+        if not fade or self.joining.shape != "equal_power":
+            return 0.0
+        tail, head = before[-fade:].ravel(), after[:fade].ravel()
+        powers = float(np.dot(tail, tail)) * float(np.dot(head, head))
+        return round(max(-0.5, float(np.dot(tail, head)) / np.sqrt(powers)), 3) if powers else 0.0
 
     def _next_good(self):
         while True:
@@ -348,8 +389,8 @@ class Line:
         x = self.voice[piece.index][piece.skip :] * np.float32(amplitude(piece.gain_db + self.gain_db))
         fade = self.joining.fade
         if fade:
-            x[:fade] *= self._fade_in
-            x[-fade:] *= self._fade_in[::-1]
+            x[:fade] *= self._fade_in * evenness(fade, piece.correlation_in)[:, None]
+            x[-fade:] *= self._fade_in[::-1] * evenness(fade, piece.correlation_out)[:, None]
         return x
 
 

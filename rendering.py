@@ -26,7 +26,10 @@ BLOCK_FRAMES = 1 << 17
 """Frames that are mastered at once. Blocks begin at multiples of it, so a block is always the same samples."""
 
 _LEVELLED_S = 300.0
-"""Seconds of the beginning by which the loudness is set."""
+"""Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
+
+_LEVELLED_STRETCHES = 10
+_ENDLESS_S = 8 * 3600.0
 _BLOCKS_AHEAD = 3
 _SHORTEST_FILE_S = 0.4
 """What loudness is defined for."""
@@ -110,6 +113,7 @@ def render(paths, out, settings):
         "channels": output.channels,
         "frames": frames,
         "joining": dataclasses.asdict(joining),
+        "offsets": [voice.offset.tolist() for voice in voices],
         "line_gains_db": line_gains_db,
         "master_gain_db": master_gain_db,
     }
@@ -152,6 +156,8 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     output = _make_output(out, options, rate_hz, manifest["channels"], end - start)
     whole = Output("-", rate_hz, manifest["channels"], options.bits, frames, options.seed)
     voices = _make_voices(models, whole, options)
+    for voice, offset in zip(voices, manifest["offsets"]):
+        voice.offset = np.array(offset, np.float32)
     joining = Joining(**manifest["joining"])
     gains_db = manifest["line_gains_db"]
     lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, gains_db))]
@@ -247,26 +253,34 @@ def _make_joining(voices, output, options):
 
 
 def _level(voices, joining, gains_db, output, options):
-    """Measures how the composition begins; returns the gain of every line, and of their sum."""
-    frames = round(_LEVELLED_S * output.sample_rate_hz)
-    frames = min(frames, output.frames or frames)
+    """Measures stretches all over the composition; returns the gain of every line, and of their sum."""
+    levelled = round(_LEVELLED_S * output.sample_rate_hz)
+    frames = output.frames or round(_ENDLESS_S * output.sample_rate_hz)
+    stretches = 1 if frames <= levelled else _LEVELLED_STRETCHES
+    stretch = min(frames, levelled) // stretches
 
-    def loudness(lines):
+    def loudness(voices, gains_db):
         meter = LoudnessMeter(output.sample_rate_hz, output.channels)
-        meter.add(Composition(lines, frames).mix(0, frames))
+        for number in range(stretches):
+            start = frames * number // stretches
+            lines = []
+            for i, (voice, gain_db) in enumerate(zip(voices, gains_db)):
+                # Nearly every piece is used, one a hop.
+                first_index = start // max(1, voice.piece_len - joining.fade)
+                lines.append(Line(i, voice, joining, gain_db, first_index))
+            meter.add(Composition(lines, stretch).mix(0, stretch))
         return meter.integrated()
 
     line_gains_db = []
     for voice, gain_db in zip(voices, gains_db):
-        lufs = loudness([Line(0, voice, joining)])
+        lufs = loudness([voice], [0.0])
         if not np.isfinite(lufs):
             raise CompositionError("the model makes silence; train it longer")
         line_gains_db.append(round(float(options.lufs - lufs + gain_db), 3))
     if options.layout == "sequence" or len(voices) == 1:
         # A gain of a model alone is a wish; the loudness of the whole is a promise.
         return line_gains_db, 0.0 if len(voices) > 1 else -gains_db[0]
-    lines = [Line(i, v, joining, g) for i, (v, g) in enumerate(zip(voices, line_gains_db))]
-    return line_gains_db, round(float(options.lufs - loudness(lines)), 3)
+    return line_gains_db, round(float(options.lufs - loudness(voices, line_gains_db)), 3)
 
 
 def _compose(lines, output, options, gain_db, pieces=None):
