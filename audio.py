@@ -285,7 +285,7 @@ def _open_pyav(path):
     try:
         import av
     except ImportError as error:
-        raise AudioError("needs the package av: pip install 'wavegan[aac]'") from error
+        raise AudioError("needs the package av: pip install -e '.[aac]' (wavegan[aac])") from error
     try:
         with av.open(path) as container:
             if not container.streams.audio:

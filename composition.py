@@ -297,7 +297,9 @@ class Joining:
         shape: "equal_power" or "linear".
         candidates: Integer >= 1, pieces among which the next one is chosen.
         align: Integer, frames by which a piece may be moved to run on in phase; 0 for none.
-        max_jump_db: Float, the largest step of level from piece to piece.
+        max_jump_db: Float, the largest step of level from piece to piece, and above the quietest mean level of the
+            last `memory` frames.
+        memory: Integer, frames.
     """
 
     fade: int
@@ -305,6 +307,7 @@ class Joining:
     candidates: int = 8
     align: int = 0
     max_jump_db: float = 6.0
+    memory: int = 0
 
 
 class Line:
@@ -336,7 +339,7 @@ class Line:
     def pieces(self, turn, start, end):
         """Chooses the pieces of a turn, from a frame on until they reach another: yields `Piece`."""
         voice, joining = self.voice, self.joining
-        waiting, last_tail, last_level_db, last = [], None, None, None
+        waiting, last_tail, levels_db, last = [], None, [], None
         while start < end:
             while len(waiting) < joining.candidates:
                 waiting.append(self._next_good())
@@ -348,9 +351,10 @@ class Line:
             index, traits, _ = waiting.pop(choice)
             waiting = [(i, t, passed + 1) for i, t, passed in waiting]
             gain_db = 0.0
-            if last_level_db is not None:
-                jump_db = traits.level_db - last_level_db
-                gain_db = float(np.clip(jump_db, -joining.max_jump_db, joining.max_jump_db) - jump_db)
+            if levels_db:
+                lowest_db = levels_db[-1][1] - joining.max_jump_db
+                highest_db = _quietest(levels_db, joining.memory) + joining.max_jump_db
+                gain_db = float(np.clip(traits.level_db, min(lowest_db, highest_db), highest_db)) - traits.level_db
             samples = voice[index]
             skip = 0
             if joining.align and last:
@@ -362,7 +366,8 @@ class Line:
                 yield dataclasses.replace(last[0], correlation_out=correlation)
             last = piece, samples
             last_tail = traits.tail_db + gain_db
-            last_level_db = traits.level_db + gain_db
+            levels_db = [each for each in levels_db if each[0] > start - 2 * joining.memory]
+            levels_db.append((start, traits.level_db + gain_db))
             start += voice.piece_len - skip - joining.fade
         if last:
             yield last[0]
@@ -392,6 +397,24 @@ class Line:
             x[:fade] *= self._fade_in * evenness(fade, piece.correlation_in)[:, None]
             x[-fade:] *= self._fade_in[::-1] * evenness(fade, piece.correlation_out)[:, None]
         return x
+
+
+def _quietest(levels_db, memory):
+    """The least of the mean levels, over `memory` frames each, that ended within the last `memory` frames.
+
+    What stays within some dB of it cannot make the level of a window jump by more against the window before.
+
+    Args:
+        levels_db: List of (start, level in dB) of pieces, in order, that reaches back at least twice `memory`.
+        memory: Integer, frames.
+
+    Returns:
+        Float, dB; at most the last level.
+    """
+    starts, levels = np.array(levels_db).T
+    powers = 10 ** (levels / 10)
+    means = [np.mean(powers[(starts > end - memory) & (starts <= end)]) for end in starts if end > starts[-1] - memory]
+    return min(10 * np.log10(min(means, default=powers[-1])), levels[-1])
 
 
 def _best_lag(tail, head):
@@ -478,6 +501,11 @@ class Composition:
         self._active = []
         self._beginning = np.zeros([0, self._channels], np.float32)
         self.used = []
+
+    @property
+    def left_out(self):
+        """Pieces that were made and rejected."""
+        return sum(line.voice.left_out for line in self._lines)
 
     def _choose(self):
         linear_frames = None if self.frames is None else self.frames + self.loop_fade

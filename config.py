@@ -131,7 +131,7 @@ class Config:
     )
     train_precision: str = _training(
         "float32",
-        "Arithmetic of the networks; weights, losses and penalty stay float32.",
+        "Arithmetic of the networks; weights, losses and the norms of the penalty stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     train_init_from: str = _training(

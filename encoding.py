@@ -26,6 +26,7 @@ _RATES_HZ = {
 }
 _LARGEST_WAV_BYTES = 2**32 - 2**16
 _LOSSY_BYTES_A_SECOND = 40_000
+_MOST_VORBIS_RATE_HZ = 200_000
 _MOST_FLAC_FRAMES, _MOST_FLAC_RATE_HZ = 2**36 - 1, 655_350
 
 
@@ -64,6 +65,11 @@ class Output:
         if rates_hz and sample_rate_hz not in rates_hz:
             raise UserError(
                 f"{extension} takes sample rates of {', '.join(map(str, rates_hz))} Hz; give one with --sample_rate. "
+                f"Received: {sample_rate_hz}."
+            )
+        if extension == ".ogg" and sample_rate_hz > _MOST_VORBIS_RATE_HZ:
+            raise UserError(
+                f".ogg takes sample rates up to {_MOST_VORBIS_RATE_HZ} Hz; give one with --sample_rate. "
                 f"Received: {sample_rate_hz}."
             )
         if extension == ".flac" and (frames > _MOST_FLAC_FRAMES or sample_rate_hz > _MOST_FLAC_RATE_HZ):

@@ -22,7 +22,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool("overwrite", False, "Replace a file that is there.")
 flags.DEFINE_bool("keep_partial", False, "Keep what is written when stopped by Ctrl-C.")
-flags.DEFINE_integer("sample_rate", None, "Hz; default: the highest of the models.", lower_bound=8000)
+flags.DEFINE_integer(
+    "sample_rate", None, "Hz; default: the highest of the models.", lower_bound=8000, upper_bound=1_000_000
+)
 flags.DEFINE_enum("bits", "16", ["16", "24"], "Bits of WAV, FLAC and stdout, dithered.")
 flags.DEFINE_enum("stdout_format", "raw", ["raw", "wav"], "What --out - writes.")
 flags.DEFINE_integer("seed", 0, "Seed of latent vectors and dither.", lower_bound=0)

@@ -54,16 +54,21 @@ def preview(path, n=32, step=None, every=False, watch=False):
     train_dir.read_config()
     if every:
         for each in train_dir.steps() or [None]:
-            _render(train_dir, each, n)
+            # A training may have deleted it meanwhile.
+            if each is None or each in train_dir.steps():
+                _render(train_dir, each, n)
         return
-    done = None if watch and not train_dir.steps() else _render(train_dir, step, n)
+    seen = train_dir.steps()[-1:]
+    if seen or not watch:
+        _render(train_dir, step, n)
     if watch:
         print("waiting for checkpoints; Ctrl-C ends", flush=True)
     while watch:
         time.sleep(_POLL_S)
-        steps = train_dir.steps()
-        if steps and steps[-1] != done:
-            done = _render(train_dir, None, n)
+        newest = train_dir.steps()[-1:]
+        if newest and newest != seen:
+            seen = newest
+            _render(train_dir, None, n)
 
 
 def _render(train_dir, step, n):

@@ -25,15 +25,19 @@ from train_dir import TrainDir
 BLOCK_FRAMES = 1 << 17
 """Frames that are mastered at once. Blocks begin at multiples of it, so a block is always the same samples."""
 
+PILOT_PIECES = 192
+"""Pieces that are measured before the first one is used."""
+
 _LEVELLED_S = 300.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
 _LEVELLED_STRETCHES = 10
+_SHORT_TERM_S = 3.0
 _ENDLESS_S = 8 * 3600.0
 _BLOCKS_AHEAD = 3
 _SHORTEST_FILE_S = 0.4
 """What loudness is defined for."""
-_SHORTEST_LOOP_FADE_S = 0.25
+_SHORTEST_LOOP_S, _SHORTEST_LOOP_FADE_S = 1.0, 0.25
 _OVERVIEW_COLUMNS = 1500
 _MOST_SEAMS = 400
 """Seams that a picture can show."""
@@ -89,21 +93,33 @@ def render(paths, out, settings):
     models = [Model.load(path) for path in paths]
     rates_hz = [model.config.data_sample_rate for model in models]
     rate_hz = options.sample_rate or max(rates_hz)
+    for model in models:
+        if model.config.data_num_channels > 2:
+            raise UserError(
+                f"a model must have one or two channels. Received: {model.train_dir} has "
+                f"{model.config.data_num_channels}."
+            )
     is_stereo = options.stereo is not None or any(model.config.data_num_channels > 1 for model in models)
     frames = round(options.seconds * rate_hz) or None
-    output = _make_output(out, options, rate_hz, 2 if is_stereo else 1, frames)
+    shortest_s = _SHORTEST_LOOP_S if options.loop else _SHORTEST_FILE_S
+    if frames is not None and frames < shortest_s * rate_hz:
+        raise UserError(
+            f"--minutes and --hours must make at least {shortest_s:g} s. Received: {frames / rate_hz:.1f} s."
+        )
+    output = _make_output(out, options, rate_hz, 2 if is_stereo else 1, frames, _sidecars(out))
     voices = _make_voices(models, output, options)
     joining = _make_joining(voices, output, options)
     gains_db = options.gains_db or [0.0] * len(models)
     try:
+        pilots_left_out = []
         for model, voice in zip(models, voices):
-            left_out = voice.calibrate(most_left_out=options.max_left_out)
-            _say(f"pilot     {model.train_dir}: {left_out} of 192 pieces would be left out")
+            pilots_left_out.append(voice.calibrate(PILOT_PIECES, options.max_left_out))
+            _say(f"pilot     {model.train_dir}: {pilots_left_out[-1]} of {PILOT_PIECES} pieces would be left out")
         line_gains_db, master_gain_db = _level(voices, joining, gains_db, output, options)
         lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, line_gains_db))]
-        composition = _compose(lines, output, options, master_gain_db)
         for voice in voices:
             voice.left_out = 0
+        composition = _compose(lines, output, options, master_gain_db)
     except CompositionError as error:
         raise UserError(f"{error}. Received: {', '.join(map(str, paths))}.") from error
     head = {
@@ -112,14 +128,14 @@ def render(paths, out, settings):
         "sample_rate_hz": rate_hz,
         "channels": output.channels,
         "frames": frames,
+        "pilot_pieces": PILOT_PIECES,
+        "pilots_left_out": pilots_left_out,
         "joining": dataclasses.asdict(joining),
         "offsets": [voice.offset.tolist() for voice in voices],
         "line_gains_db": line_gains_db,
         "master_gain_db": master_gain_db,
     }
-    result = _write(composition, output, options, head)
-    result["pieces_left_out"] = sum(voice.left_out for voice in voices)
-    _report(result, output, options)
+    _report(_write(composition, output, options, head), output, options)
 
 
 def render_again(manifest_path, start_s, end_s, out, overwrite=False):
@@ -148,9 +164,11 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     rate_hz, frames = manifest["sample_rate_hz"], manifest["frames"]
     start = round((start_s or 0) * rate_hz)
     end = frames if end_s is None else round(end_s * rate_hz)
-    if not 0 <= start < end <= frames:
+    written = manifest["result"]["frames"]
+    end = min(end, written) if end_s is None else end
+    if not 0 <= start < end <= written:
         raise UserError(
-            f"--start and --end must be within the {frames / rate_hz:.1f} s of {os.fspath(manifest_path)!r}. "
+            f"--start and --end must be within the {written / rate_hz:.1f} s of {os.fspath(manifest_path)!r}. "
             f"Received: {start / rate_hz:.1f} s to {end / rate_hz:.1f} s."
         )
     output = _make_output(out, options, rate_hz, manifest["channels"], end - start)
@@ -180,6 +198,9 @@ class _Options:
         vars(self).update(settings)
 
 
+_MANIFEST_FIELDS = (
+    "settings models sample_rate_hz channels frames joining offsets line_gains_db master_gain_db pieces result"
+).split()
 _PIECE_FIELDS = [field.name for field in dataclasses.fields(Piece)]
 
 
@@ -192,25 +213,31 @@ def _read_manifest(path):
     try:
         with open(path, encoding="utf-8") as file:
             manifest = json.load(file)
-        manifest["settings"], manifest["pieces"], manifest["frames"]
+        for name in _MANIFEST_FIELDS:
+            manifest[name]
+        for piece in manifest["pieces"]:
+            Piece(**{name: piece[name] for name in _PIECE_FIELDS})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"--from must be the .json that generate.py wrote ({error}). Received: {path!r}.") from error
     return manifest
 
 
-def _make_output(out, options, rate_hz, channels, frames):
+def _sidecars(out):
+    """The manifest and the picture beside a sound file."""
+    base = os.path.splitext(out)[0]
+    return f"{base}.json", f"{base}.png"
+
+
+def _make_output(out, options, rate_hz, channels, frames, sidecars=()):
     if frames is None and out != "-":
         raise UserError("a file needs a length: --minutes or --hours; only --out - goes on without end.")
-    if frames is not None and frames < _SHORTEST_FILE_S * rate_hz:
-        raise UserError(
-            f"--minutes and --hours must make at least {_SHORTEST_FILE_S:g} s. Received: {frames / rate_hz:.1f} s."
-        )
     if options.loop and frames is None:
         raise UserError("--loop needs a length: --minutes or --hours.")
     output = Output(out, rate_hz, channels, options.bits, frames, options.seed, options.stdout_format)
     if out != "-":
-        if os.path.exists(out) and not options.overwrite:
-            raise UserError(f"{out!r} is there already; give another --out, or --overwrite.")
+        for path in [out, *sidecars]:
+            if os.path.exists(path) and not options.overwrite:
+                raise UserError(f"{path!r} is there already; give another --out, or --overwrite.")
         output.check_disk()
     return output
 
@@ -249,6 +276,7 @@ def _make_joining(voices, output, options):
         candidates=options.candidates,
         align=fade // 2 if options.align else 0,
         max_jump_db=options.max_jump_db,
+        memory=round(_SHORT_TERM_S * output.sample_rate_hz),
     )
 
 
@@ -278,8 +306,8 @@ def _level(voices, joining, gains_db, output, options):
             raise CompositionError("the model makes silence; train it longer")
         line_gains_db.append(round(float(options.lufs - lufs + gain_db), 3))
     if options.layout == "sequence" or len(voices) == 1:
-        # A gain of a model alone is a wish; the loudness of the whole is a promise.
-        return line_gains_db, 0.0 if len(voices) > 1 else -gains_db[0]
+        # Turns are equally long, so the mean of their powers is that of the whole.
+        return line_gains_db, round(-10 * float(np.log10(np.mean(10 ** (np.array(gains_db) / 10)))), 3)
     return line_gains_db, round(float(options.lufs - loudness(voices, line_gains_db)), 3)
 
 
@@ -314,13 +342,13 @@ def _write(composition, output, options, head):
     limit = Limiter(options.peak_dbtp, rate_hz)
     measure = Measure(rate_hz, output.channels, output.frames)
     is_file = output.path != "-"
-    base = os.path.splitext(output.path)[0]
+    manifest_path, picture_path = _sidecars(output.path)
     numbers = range(-(-output.frames // BLOCK_FRAMES)) if output.frames else iter(int, 1)
     line = StatusLine(sys.stderr)
     is_due = Timer(line.interval_s).is_due
     was_stopped, seams = False, []
     with contextlib.ExitStack() as stack:
-        manifest = stack.enter_context(Manifest(f"{base}.json", head)) if is_file else None
+        manifest = stack.enter_context(Manifest(manifest_path, head)) if is_file else None
         stack.callback(line.close)
         write = stack.enter_context(output.open())
         writer = concurrent.futures.ThreadPoolExecutor(1)
@@ -344,8 +372,8 @@ def _write(composition, output, options, head):
                 pending.append(writer.submit(finish, number, x))
                 while len(pending) > _BLOCKS_AHEAD:
                     pending.popleft().result()
-                if output.frames and is_due():
-                    rendered = min((number + 1) * BLOCK_FRAMES, output.frames)
+                if is_due():
+                    rendered = min((number + 1) * BLOCK_FRAMES, output.frames or np.inf)
                     line.show(_describe_progress(rendered, output, time.monotonic() - start_s))
             for future in pending:
                 future.result()
@@ -355,19 +383,26 @@ def _write(composition, output, options, head):
             for future in pending:
                 future.result()
             was_stopped = True
-        result = measure.result() | {"seconds": measure.frames / rate_hz, "wall_s": time.monotonic() - start_s}
+        fades_s = 0 if options.loop else options.fade_in_s, 0 if options.loop else options.fade_out_s
+        result = measure.result(*fades_s) | {
+            "pieces_left_out": composition.left_out,
+            "wall_s": time.monotonic() - start_s,
+        }
         if manifest:
             manifest.finish(result)
     if is_file:
-        _draw(measure, seams, output, options, f"{base}.png")
+        _draw(measure, seams, output, options, picture_path)
         if was_stopped:
             _say("stopped; what was written is kept")
     return result
 
 
 def _describe_progress(frames, output, wall_s):
-    rendered_s, all_s = frames / output.sample_rate_hz, output.frames / output.sample_rate_hz
+    rendered_s = frames / output.sample_rate_hz
     speed = rendered_s / wall_s
+    if output.frames is None:
+        return f"rendered  {clock(rendered_s)}  {speed:.0f}x real time"
+    all_s = output.frames / output.sample_rate_hz
     eta = clock((all_s - rendered_s) / speed)
     return f"rendered  {clock(rendered_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
 
@@ -434,16 +469,18 @@ class Measure:
         self.lowest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
         self.highest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
         self.spectra_db = np.full([_OVERVIEW_COLUMNS, 513], -120.0, np.float32)
-        self._has_overview = frames is not None
+        self._is_finite = frames is not None
 
     def add(self, x):
-        """Adds a block, float32 `[frames, channels]`."""
+        """Adds a block, float32 `[frames, channels]`; of a stream without end only its length is kept."""
+        if not self._is_finite:
+            self.frames += len(x)
+            return
         self.meter.add(x)
         # The curve between samples is never above twice the largest sample in what is not a test signal.
         if 2 * np.abs(x).max(initial=0) > self._true_peak:
             self._true_peak = max(self._true_peak, float(true_peak(x).max(initial=0)))
-        if self._has_overview:
-            self._add_overview(x.mean(axis=1))
+        self._add_overview(x.mean(axis=1))
         self.frames += len(x)
 
     def _add_overview(self, mono):
@@ -458,13 +495,20 @@ class Measure:
                 spectrum = np.abs(np.fft.rfft(mono[first : first + 1024] * window)) / 256
                 self.spectra_db[column] = decibels(spectrum, -120)
 
-    def result(self):
-        """Returns the figures: integrated loudness, true peak, largest jump of the short-term loudness."""
+    def result(self, fade_in_s, fade_out_s):
+        """Returns the figures: length, integrated loudness, true peak, and the largest rise of the loudness.
+
+        The rise is of the short-term loudness from one window of 3 s to the next, in dB, between the fades.
+        """
         short_term = self.meter.short_term()
+        inner = short_term[round(10 * fade_in_s) : max(0, len(short_term) - round(10 * fade_out_s))]
+        rises = inner[30:] - inner[:-30]
         return {
+            "frames": self.frames,
+            "seconds": self.frames / self.sample_rate_hz,
             "lufs": self.meter.integrated(),
             "true_peak_db": float(decibels(self._true_peak)),
-            "loudness_range_db": float(np.ptp(short_term)) if len(short_term) else 0.0,
+            "largest_rise_db": float(rises.max(initial=0)),
         }
 
 

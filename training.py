@@ -117,7 +117,7 @@ def train(path, given, dry_run=False):
     Args:
         path: Path-like, TRAIN_DIR.
         given: Dict of setting name to value, those named on the command line.
-        dry_run: Boolean, print settings and facts of the data, write nothing and stop.
+        dry_run: Boolean, print settings and facts of the data and stop; only the cache of recordings is written.
 
     Raises:
         UserError: See `resolve_config`, `open_slices`, `TrainDir`; or the training diverged.
