@@ -399,6 +399,15 @@ def test_stdout_as_wav_into_ffmpeg(run_here, rain, tmp_path, bits, codec):
     assert len(converted) == FRAMES * 2 * bits // 8
 
 
+def test_stdout_as_raw_samples_into_ffmpeg(rain, tmp_path):
+    """Two real processes, as a user pipes them."""
+    render = f"{sys.executable} {ROOT / 'generate.py'} {rain} {LENGTH} --out=- --candidates=1"
+    encode = f"ffmpeg -v error -f s16le -ar 16000 -ac 1 -i pipe:0 {tmp_path / 'night.flac'}"
+    process = subprocess.run(["bash", "-c", f"set -o pipefail; {render} | {encode}"], capture_output=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    assert len(read(tmp_path / "night.flac")) == FRAMES
+
+
 def test_stdout_without_end_into_head(rain):
     script = f"{sys.executable} {ROOT / 'generate.py'} {rain} --out=- --candidates=1 | head -c 100000"
     process = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, timeout=300)
