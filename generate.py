@@ -27,6 +27,12 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_enum("bits", "16", ["16", "24"], "Bits of WAV, FLAC and stdout, dithered.")
 flags.DEFINE_enum("stdout_format", "raw", ["raw", "wav"], "What --out - writes.")
+flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16"],
+    "Arithmetic of the generators; bfloat16 is twice as fast on processors that have it.",
+)
 flags.DEFINE_integer("seed", 0, "Seed of latent vectors and dither.", lower_bound=0)
 
 flags.DEFINE_enum("layout", "sequence", ["sequence", "mix"], "Several models: one after the other, or all at once.")
@@ -61,8 +67,9 @@ flags.DEFINE_string("start", None, "Where the stretch begins, h:m:s, m:s or seco
 flags.DEFINE_string("end", None, "Where the stretch ends.")
 
 _SETTINGS = (
-    "overwrite keep_partial sample_rate stdout_format seed layout stretch_s model_fade_s fade_s fade_shape candidates "
-    "align max_left_out latents walk_s truncation stereo lufs peak_dbtp max_jump_db fade_in_s fade_out_s loop"
+    "overwrite keep_partial sample_rate stdout_format precision seed layout stretch_s model_fade_s fade_s fade_shape "
+    "candidates align max_left_out latents walk_s truncation stereo lufs peak_dbtp max_jump_db fade_in_s fade_out_s "
+    "loop"
 ).split()
 
 

@@ -62,11 +62,11 @@ class Model:
     generate: object
 
     @classmethod
-    def load(cls, path, step=None):
-        """Loads the newest checkpoint of a TRAIN_DIR, or the one of a step."""
+    def load(cls, path, precision, step=None):
+        """Loads the newest checkpoint of a TRAIN_DIR, or the one of a step; `precision` is its dtype policy."""
         train_dir = TrainDir(path)
         config = train_dir.read_config()
-        generator, step = train_dir.load_generator(step)
+        generator, step = train_dir.load_generator(step, precision)
         digest = hashlib.sha256()
         for weight in generator.get_weights():
             digest.update(np.ascontiguousarray(weight))
@@ -90,7 +90,7 @@ def render(paths, out, settings):
         UserError: See `generate.py`.
     """
     options = _Options(settings)
-    models = [Model.load(path) for path in paths]
+    models = [Model.load(path, options.precision) for path in paths]
     rates_hz = [model.config.data_sample_rate for model in models]
     rate_hz = options.sample_rate or max(rates_hz)
     for model in models:
@@ -154,7 +154,7 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     options = _Options(manifest["settings"] | {"overwrite": overwrite})
     models = []
     for identity in manifest["models"]:
-        model = Model.load(identity["train_dir"], identity["step"])
+        model = Model.load(identity["train_dir"], options.precision, identity["step"])
         if model.digest != identity["digest"]:
             raise UserError(
                 f"the checkpoint of step {identity['step']} in {identity['train_dir']!r} has changed since "

@@ -238,11 +238,12 @@ class TrainDir:
             return " ".join(str(error).split())[:200]
         return None
 
-    def load_generator(self, step=None):
+    def load_generator(self, step=None, dtype="float32"):
         """Loads the generator of a checkpoint, the averaged one where there is one.
 
         Args:
             step: Integer or None for the newest that can be read.
+            dtype: Keras dtype policy, see `wavegan.build_generator`.
 
         Returns:
             `keras.Model` (see `wavegan.build_generator`), and the step.
@@ -253,7 +254,7 @@ class TrainDir:
         import tensorflow as tf
 
         config = self.read_config()
-        generator = build_generator(config)
+        generator = build_generator(config, dtype)
         name = "ema" if config.train_ema else "generator"
         step = self.restore(tf.train.Checkpoint(**{name: variables_by_name(generator.variables)}), step)
         return generator, step

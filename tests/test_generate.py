@@ -323,8 +323,9 @@ TWO = ["--model_fade_s=1", "--stretch_s=4"]
         ("rain", ["--loop"]),
         ("rain", ["--latents=walk", "--walk_s=5", "--align"]),
         ("waves", ["--lufs=-8", "--sample_rate=16000", "--max_jump_db=1"]),
+        ("rain", ["--precision=mixed_bfloat16"]),
     ],
-    ids="mono stereo mix sequence sequence-loop loop walk limited".split(),
+    ids="mono stereo mix sequence sequence-loop loop walk limited bfloat16".split(),
 )
 def test_a_stretch_again(generate, models, names, flags):
     long = generate(*(models / name for name in names.split()), LENGTH, *QUICK, *flags)
