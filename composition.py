@@ -221,8 +221,10 @@ class Voice:
         Raises:
             CompositionError: The model makes silence, or what is not a number.
         """
-        self.offset = np.mean([self[_PILOT + i].mean(axis=0) for i in range(count)], axis=0, dtype=np.float32)
-        traits = [Traits.of(self[_PILOT + i]) for i in range(count)]
+        # Kept while they are measured: making them is the work.
+        pilot = [self[_PILOT + i] for i in range(count)]
+        self.offset = np.mean([x.mean(axis=0) for x in pilot], axis=0, dtype=np.float32)
+        traits = [Traits.of(x - self.offset) for x in pilot]
         if not all(np.isfinite(each.level_db) for each in traits):
             raise CompositionError("the model makes samples that are not numbers; train it again, or take a backup")
         sound = [each for each in traits if not each.is_faulty]
@@ -245,7 +247,7 @@ class Voice:
         self._accept = lambda each: not each.is_faulty and distance_db(each) <= allowed
         return sum(not self._accept(each) for each in traits)
 
-    def good(self, index, traits):
+    def good(self, traits):
         """Whether a piece with these traits is used; counts those that are not."""
         if self._accept is None or self._accept(traits):
             return True
@@ -386,7 +388,7 @@ class Line:
             index = self._next_index
             self._next_index += 1
             traits = Traits.of(self.voice[index], self._edge)
-            if self.voice.good(index, traits):
+            if self.voice.good(traits):
                 return index, traits, 0
 
     def samples(self, piece):

@@ -73,15 +73,14 @@ def preview(path, n=32, step=None, every=False, watch=False):
 
 def _render(train_dir, step, n):
     """Renders one checkpoint; returns its step."""
-    import numpy as np
-
     import audio
     import summaries
+    from train_dir import generate_clips
 
     config = train_dir.read_config()
     generator, step = train_dir.load_generator(step)
     z = train_dir.latents(config, n)
-    fake = np.concatenate([generator(z[i : i + _BATCH], training=False).numpy() for i in range(0, n, _BATCH)])
+    fake = generate_clips(generator, z, _BATCH)
     rows = [("generated", fake[:_PICTURED])]
     try:
         real = audio.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)

@@ -116,7 +116,7 @@ def render(paths, out, settings):
             pilots_left_out.append(voice.calibrate(PILOT_PIECES, options.max_left_out))
             _say(f"pilot     {model.train_dir}: {pilots_left_out[-1]} of {PILOT_PIECES} pieces would be left out")
         line_gains_db, master_gain_db = _level(voices, joining, gains_db, output, options)
-        lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, line_gains_db))]
+        lines = _make_lines(voices, joining, line_gains_db)
         for voice in voices:
             voice.left_out = 0
         composition = _compose(lines, output, options, master_gain_db)
@@ -162,10 +162,10 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
             )
         models.append(model)
     rate_hz, frames = manifest["sample_rate_hz"], manifest["frames"]
-    start = round((start_s or 0) * rate_hz)
-    end = frames if end_s is None else round(end_s * rate_hz)
+    # Fewer than planned where it was stopped.
     written = manifest["result"]["frames"]
-    end = min(end, written) if end_s is None else end
+    start = round((start_s or 0) * rate_hz)
+    end = written if end_s is None else round(end_s * rate_hz)
     if not 0 <= start < end <= written:
         raise UserError(
             f"--start and --end must be within the {written / rate_hz:.1f} s of {os.fspath(manifest_path)!r}. "
@@ -177,8 +177,7 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     for voice, offset in zip(voices, manifest["offsets"]):
         voice.offset = np.array(offset, np.float32)
     joining = Joining(**manifest["joining"])
-    gains_db = manifest["line_gains_db"]
-    lines = [Line(i, voice, joining, gain) for i, (voice, gain) in enumerate(zip(voices, gains_db))]
+    lines = _make_lines(voices, joining, manifest["line_gains_db"])
     pieces = [Piece(**{name: piece[name] for name in _PIECE_FIELDS}) for piece in manifest["pieces"]]
     composition = _compose(lines, whole, options, manifest["master_gain_db"], pieces)
     limit = Limiter(options.peak_dbtp, rate_hz)
@@ -280,6 +279,16 @@ def _make_joining(voices, output, options):
     )
 
 
+def _make_lines(voices, joining, gains_db, start=0):
+    """A line of each voice, which begins with the pieces that are used from about the frame `start` on."""
+    lines = []
+    for number, (voice, gain_db) in enumerate(zip(voices, gains_db)):
+        # Nearly every piece is used, one a hop.
+        first_index = start // (voice.piece_len - joining.fade)
+        lines.append(Line(number, voice, joining, gain_db, first_index))
+    return lines
+
+
 def _level(voices, joining, gains_db, output, options):
     """Measures stretches all over the composition; returns the gain of every line, and of their sum."""
     levelled = round(_LEVELLED_S * output.sample_rate_hz)
@@ -290,12 +299,7 @@ def _level(voices, joining, gains_db, output, options):
     def loudness(voices, gains_db):
         meter = LoudnessMeter(output.sample_rate_hz, output.channels)
         for number in range(stretches):
-            start = frames * number // stretches
-            lines = []
-            for i, (voice, gain_db) in enumerate(zip(voices, gains_db)):
-                # Nearly every piece is used, one a hop.
-                first_index = start // max(1, voice.piece_len - joining.fade)
-                lines.append(Line(i, voice, joining, gain_db, first_index))
+            lines = _make_lines(voices, joining, gains_db, frames * number // stretches)
             meter.add(Composition(lines, stretch).mix(0, stretch))
         return meter.integrated()
 
@@ -383,7 +387,7 @@ def _write(composition, output, options, head):
             for future in pending:
                 future.result()
             was_stopped = True
-        fades_s = 0 if options.loop else options.fade_in_s, 0 if options.loop else options.fade_out_s
+        fades_s = (0, 0) if options.loop else (options.fade_in_s, options.fade_out_s)
         result = measure.result(*fades_s) | {
             "pieces_left_out": composition.left_out,
             "wall_s": time.monotonic() - start_s,
@@ -473,14 +477,12 @@ class Measure:
 
     def add(self, x):
         """Adds a block, float32 `[frames, channels]`; of a stream without end only its length is kept."""
-        if not self._is_finite:
-            self.frames += len(x)
-            return
-        self.meter.add(x)
-        # The curve between samples is never above twice the largest sample in what is not a test signal.
-        if 2 * np.abs(x).max(initial=0) > self._true_peak:
-            self._true_peak = max(self._true_peak, float(true_peak(x).max(initial=0)))
-        self._add_overview(x.mean(axis=1))
+        if self._is_finite:
+            self.meter.add(x)
+            # The curve between samples is never above twice the largest sample in what is not a test signal.
+            if 2 * np.abs(x).max(initial=0) > self._true_peak:
+                self._true_peak = max(self._true_peak, float(true_peak(x).max(initial=0)))
+            self._add_overview(x.mean(axis=1))
         self.frames += len(x)
 
     def _add_overview(self, mono):

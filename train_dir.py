@@ -290,6 +290,21 @@ def variables_by_name(variables):
     return {variable.path: variable.value for variable in variables}
 
 
+def generate_clips(generator, z, batch_size):
+    """Generates clips of many latent vectors, a batch at a time.
+
+    Args:
+        generator: `keras.Model`, see `wavegan.build_generator`.
+        z: float32 `[n, latent_dim]`.
+        batch_size: Integer, which bounds the memory it takes.
+
+    Returns:
+        float32 array `[n, samples, channels]`.
+    """
+    batches = [z[i : i + batch_size] for i in range(0, len(z), batch_size)]
+    return np.concatenate([generator(batch, training=False).numpy() for batch in batches])
+
+
 def build_generator(config, dtype="float32"):
     """Builds the generator of a `Config`; `dtype` is its Keras dtype policy."""
     import wavegan

@@ -1,12 +1,11 @@
 """One iteration of training: the updates of both networks and of the averaged generator."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from errors import UserError
 from losses import LOSSES
-from train_dir import build_discriminator, build_generator, variables_by_name
+from train_dir import build_discriminator, build_generator, generate_clips, variables_by_name
 
 _DISCRIMINATOR, _GENERATOR = 0, 1
 
@@ -72,8 +71,7 @@ class Trainer:
 
     def generate(self, z):
         """Generates with the averaged generator: float32 `[n, latent_dim]` -> `[n, samples, channels]`."""
-        batches = [z[i : i + self.replica_batch_size] for i in range(0, len(z), self.replica_batch_size)]
-        return np.concatenate([self.ema(batch, training=False).numpy() for batch in batches])
+        return generate_clips(self.ema, z, self.replica_batch_size)
 
     @tf.function
     def iterate(self, batches):
