@@ -31,6 +31,7 @@ setup(
         "progress",
         "reference_import",
         "rendering",
+        "results",
         "summaries",
         "train_dir",
         "train_wavegan",

@@ -1,0 +1,142 @@
+"""What an evaluation found: its result, and metrics.jsonl, where every result is kept.
+
+A line of metrics.jsonl is one JSON object:
+
+    metric, value, error    the measurement and its standard error (null where it has none)
+    step, checkpoint        what was measured: a training step, and the checkpoint's name
+    n                       generated slices
+    embedding_version       `features.EMBEDDING_VERSION`
+    seconds                 since the epoch
+"""
+
+import dataclasses
+import json
+import math
+import os
+import time
+
+FILE = "metrics.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A metric of a checkpoint, beside what it is for sounds of known quality.
+
+    Attributes:
+        metric: String, "frechet_distance", ...
+        value: Float, of the generated slices.
+        error: Float or None, its standard error.
+        floor: Float or None, of real slices against other real slices of the same recordings.
+        held_out: Float or None, of recordings that the other side has nothing of.
+        noise: Float or None, of white noise.
+        matched_noise: Float or None, of noise with the recordings' average spectrum and level.
+        meaning: String, what it says, in a few words.
+        lower_is_better: Boolean, or None where the value should be as the recordings' own.
+    """
+
+    metric: str
+    value: float
+    error: float | None
+    floor: float | None
+    held_out: float | None
+    noise: float | None
+    matched_noise: float | None
+    meaning: str
+    lower_is_better: bool | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """What the evaluation of a checkpoint found.
+
+    Attributes:
+        train_dir: String, path.
+        step: Integer.
+        checkpoint: String, the checkpoint's name.
+        n: Integer, generated slices.
+        embedding_version: Integer, see `features`.
+        sample_rate_hz: Integer.
+        config: Dict, the settings of the training.
+        rows: List of `Row`.
+        verdicts: List of (name, the rule that fired in one sentence).
+        clips: Dict of "real", "generated", "noise" to float32 `[k, samples, channels]`.
+        pairs: List of (distance, generated, real), the closest pairs, closest first; float, and two float32
+            `[samples, channels]`.
+    """
+
+    train_dir: str
+    step: int
+    checkpoint: str
+    n: int
+    embedding_version: int
+    sample_rate_hz: int
+    config: dict
+    rows: list
+    verdicts: list
+    clips: dict
+    pairs: list
+
+    def value(self, metric):
+        """Returns the value of a metric, or None where it was not measured."""
+        return next((row.value for row in self.rows if row.metric == metric), None)
+
+
+def append_history(train_dir, result):
+    """Appends the rows of a result to metrics.jsonl, at once.
+
+    Args:
+        train_dir: Path-like.
+        result: `Result`.
+    """
+    facts = {
+        "step": result.step,
+        "checkpoint": result.checkpoint,
+        "n": result.n,
+        "embedding_version": result.embedding_version,
+        "seconds": round(time.time(), 3),
+    }
+    lines = [{"metric": row.metric, "value": row.value, "error": row.error} | facts for row in result.rows]
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    with open(os.path.join(train_dir, FILE), "a+b") as file:
+        # A line that a crash has torn ends here, so that the next one is whole.
+        if file.tell() and _last_byte(file) != b"\n":
+            text = "\n" + text
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_history(train_dir):
+    """Reads metrics.jsonl; a line that is not whole is left out.
+
+    Args:
+        train_dir: Path-like.
+
+    Returns:
+        Dict of metric to a list of (step, value, error) by step; of a step that was measured several times the
+        last measurement.
+    """
+    measured = {}
+    for line in _lines(os.path.join(train_dir, FILE)):
+        try:
+            record = json.loads(line)
+            metric, step, value = str(record["metric"]), int(record["step"]), float(record["value"])
+            error = None if record["error"] is None else float(record["error"])
+        except (ValueError, TypeError, LookupError):
+            continue
+        if math.isfinite(value):
+            measured.setdefault(metric, {})[step] = (step, value, error)
+    return {metric: [steps[step] for step in sorted(steps)] for metric, steps in measured.items()}
+
+
+def _lines(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readlines()
+    except FileNotFoundError:
+        return []
+
+
+def _last_byte(file):
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
