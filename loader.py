@@ -160,6 +160,7 @@ class Slices:
 
     Attributes:
         per_epoch: Integer, slices of an epoch.
+        offsets: Integer, offsets at which a slice may begin: the number of different slices.
         silent_per_epoch: Integer, slices an epoch would have more without `min_level_db`.
         too_short: Integer, recordings too short for a slice.
         error: The `UserError` that `read` raised last, or None; tf.data passes on its text only.
@@ -217,7 +218,22 @@ class Slices:
                 f"every slice is silent: none reaches --data_min_level_db. Received: {min_level_db}. Lower it."
             )
         self._ends = np.cumsum(lengths)
+        self.offsets = int(self._ends[-1])
         self._cached_epoch_positions = functools.lru_cache(maxsize=2)(self._epoch_positions)
+
+    @classmethod
+    def from_config(cls, recordings, config):
+        """Returns the slices of recordings that a `Config` asks for."""
+        return cls(
+            recordings,
+            config.data_slice_len,
+            overlap_ratio=config.data_overlap_ratio,
+            first_slice=config.data_first_slice,
+            pad_end=config.data_pad_end,
+            normalize=config.data_normalize,
+            min_level_db=config.data_min_level_db,
+            seed=config.train_seed,
+        )
 
     def locate(self, numbers):
         """Says where slices begin.

@@ -96,16 +96,7 @@ def open_slices(config):
         cache_dir=config.data_cache_dir or None,
         show_progress=True,
     )
-    slices = loader.Slices(
-        recordings,
-        config.data_slice_len,
-        overlap_ratio=config.data_overlap_ratio,
-        first_slice=config.data_first_slice,
-        pad_end=config.data_pad_end,
-        normalize=config.data_normalize,
-        min_level_db=config.data_min_level_db,
-        seed=config.train_seed,
-    )
+    slices = loader.Slices.from_config(recordings, config)
     print(f"data      {os.path.abspath(config.data_dir)}")
     print(loader.table(recordings, left_out, slices, config.data_sample_rate))
     return slices
