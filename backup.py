@@ -1,6 +1,5 @@
 """Copies the newest checkpoint of a training to a safe place, again and again."""
 
-import contextlib
 import os
 import shutil
 import sys
@@ -22,7 +21,6 @@ flags.DEFINE_integer("keep", 0, "Backups to keep, the newest; 0 for all.", lower
 flags.DEFINE_bool("once", False, "Copy once and stop.")
 
 _LONGEST_S = 60e6
-_COPIED = ("config.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
 
 
 def main(arguments):
@@ -64,8 +62,6 @@ def back_up(train_dir, keep=0):
     Raises:
         UserError: The backup cannot be written.
     """
-    from train_dir import TrainDir
-
     folder = train_dir.join("backup")
     damaged = set()
     while steps := [step for step in train_dir.steps() if step not in damaged]:
@@ -76,15 +72,7 @@ def back_up(train_dir, keep=0):
             break
         try:
             shutil.rmtree(partial, ignore_errors=True)
-            os.makedirs(os.path.join(partial, "preview"))
-            for path in train_dir.checkpoint_files(step):
-                _copy(path, partial)
-            for name in _COPIED:
-                with contextlib.suppress(FileNotFoundError):
-                    _copy(train_dir.join(name), os.path.dirname(os.path.join(partial, name)))
-            copy = TrainDir(partial)
-            copy.mark_newest()
-            if reason := copy.damage(step):
+            if reason := train_dir.copy_checkpoint(step, partial):
                 print(f"the checkpoint of step {step} is damaged and left out: {reason}", file=sys.stderr)
                 damaged.add(step)
                 continue
@@ -106,12 +94,6 @@ def back_up(train_dir, keep=0):
         for old in backups[:-keep]:
             shutil.rmtree(os.path.join(folder, old))
     return step
-
-
-def _copy(path, folder):
-    copy = shutil.copy2(path, folder)
-    with open(copy, "rb") as file:
-        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

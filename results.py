@@ -107,7 +107,7 @@ def append_history(train_dir, result):
 
 
 def read_history(train_dir):
-    """Reads metrics.jsonl; a line that is not whole is left out.
+    """Reads metrics.jsonl; lines that are not whole, or of earlier versions of the embedding, are left out.
 
     Args:
         train_dir: Path-like.
@@ -116,14 +116,17 @@ def read_history(train_dir):
         Dict of metric to a list of (step, value, error) by step; of a step that was measured several times the
         last measurement.
     """
-    measured = {}
+    measured, newest_version = {}, None
     for line in _lines(os.path.join(train_dir, FILE)):
         try:
             record = json.loads(line)
             metric, step, value = str(record["metric"]), int(record["step"]), float(record["value"])
             error = None if record["error"] is None else float(record["error"])
+            version = record["embedding_version"]
         except (ValueError, TypeError, LookupError):
             continue
+        if version != newest_version:
+            measured, newest_version = {}, version
         if math.isfinite(value):
             measured.setdefault(metric, {})[step] = (step, value, error)
     return {metric: [steps[step] for step in sorted(steps)] for metric, steps in measured.items()}

@@ -6,6 +6,9 @@
     preview/                z.npy (fixed latents), real.wav, STEP.wav, STEP.png
     infer/                  the generator alone, a SavedModel
     backup/                 copies by backup.py, each a training directory
+    best/                   the best checkpoint by Fréchet distance, a training directory, and best.json, its score
+    eval/, metrics.jsonl    what evaluate.py measured
+    report/                 the same to look at and listen to
 
 A checkpoint maps names of variables to values, `generator/upconv_0/kernel`, not the object graph of a library,
 so it outlives changes of code. TensorFlow is imported only by what needs it.
@@ -13,6 +16,7 @@ so it outlives changes of code. TensorFlow is imported only by what needs it.
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -25,7 +29,11 @@ import audio
 from config import Config
 from errors import UserError
 
+BEST = "best"
+"""In place of a step: the best checkpoint."""
+
 _CHECKPOINT = re.compile(r"ckpt-(\d+)\.index")
+_COPIED = ("config.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
 
 
 class TrainDir:
@@ -167,10 +175,76 @@ class TrainDir:
             if temporary:
                 shutil.rmtree(temporary, ignore_errors=True)
         for old in self.steps()[:-keep]:
-            for path in reversed(self.checkpoint_files(old)):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+            self._delete(old)
         self.mark_newest()
+
+    def _delete(self, step):
+        for path in reversed(self.checkpoint_files(step)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def copy_checkpoint(self, step, folder):
+        """Copies a checkpoint into a folder, with what makes it a training directory.
+
+        Args:
+            step: Integer.
+            folder: Path-like, made if it is not there.
+
+        Returns:
+            String, what is wrong with the copy (see `damage`), or None.
+
+        Raises:
+            FileNotFoundError: The training deleted the checkpoint meanwhile.
+            OSError: It cannot be written.
+        """
+        os.makedirs(os.path.join(folder, "preview"), exist_ok=True)
+        for path in self.checkpoint_files(step):
+            _copy(path, folder)
+        for name in _COPIED:
+            with contextlib.suppress(FileNotFoundError):
+                _copy(self.join(name), os.path.dirname(os.path.join(folder, name)))
+        copy = TrainDir(folder)
+        copy.mark_newest()
+        return copy.damage(step)
+
+    def read_best(self):
+        """Returns what `keep_best` stored, a dict, or None where there is no best checkpoint."""
+        try:
+            with open(self.join(BEST, "best.json"), encoding="utf-8") as file:
+                best = json.load(file)
+            return best if TrainDir(self.join(BEST)).steps().count(best["step"]) else None
+        except (OSError, ValueError, TypeError, LookupError):
+            return None
+
+    def keep_best(self, step, facts):
+        """Copies a checkpoint to best/ in place of the one there.
+
+        A crash leaves the one there or the new one: best.json says which, and is replaced at once.
+
+        Args:
+            step: Integer, of a checkpoint of this directory.
+            facts: Dict to store beside it.
+
+        Returns:
+            Boolean, False where the checkpoint is damaged or the training has deleted it; best/ is as it was then.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        best = TrainDir(self.join(BEST))
+        try:
+            if self.copy_checkpoint(step, best.path):
+                best._delete(step)
+                return False
+        except FileNotFoundError:
+            return False
+        path = best.join("best.json")
+        with audio.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            json.dump({"step": step} | facts, file)
+        for other in set(best.steps()) - {step}:
+            best._delete(other)
+        best.mark_newest()
+        return True
 
     def sweep(self):
         """Deletes what a killed training left half-written or half-deleted."""
@@ -242,7 +316,7 @@ class TrainDir:
         """Loads the generator of a checkpoint, the averaged one where there is one.
 
         Args:
-            step: Integer or None for the newest that can be read.
+            step: Integer, `BEST`, or None for the newest that can be read.
             dtype: Keras dtype policy, see `wavegan.build_generator`.
 
         Returns:
@@ -253,6 +327,11 @@ class TrainDir:
         """
         import tensorflow as tf
 
+        if step == BEST:
+            best = self.read_best()
+            if not best:
+                raise UserError(f"no best checkpoint yet in {self.path!r}. Evaluate first: evaluate.py TRAIN_DIR")
+            return TrainDir(self.join(BEST)).load_generator(best["step"], dtype)
         config = self.read_config()
         generator = build_generator(config, dtype)
         name = "ema" if config.train_ema else "generator"
@@ -283,6 +362,27 @@ class TrainDir:
             with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, z, allow_pickle=False)
         return z[:n].astype(np.float32)
+
+
+def parse_checkpoint(text):
+    """Reads the value of --checkpoint.
+
+    Args:
+        text: String: "newest", "best" or a step.
+
+    Returns:
+        None, `BEST` or an integer, as `TrainDir.load_generator` takes it.
+
+    Raises:
+        UserError: It is none of them.
+    """
+    if text == BEST:
+        return BEST
+    if text == "newest":
+        return None
+    if not text.isdecimal():
+        raise UserError(f"--checkpoint must be newest, best or a step. Received: {text!r}.")
+    return int(text)
 
 
 def variables_by_name(variables):
@@ -336,3 +436,8 @@ def build_discriminator(config, dtype="float32"):
         phaseshuffle_per=config.wavegan_disc_phaseshuffle_per,
         dtype=dtype,
     )
+
+
+def _copy(path, folder):
+    with audio.replace_atomically(os.path.join(folder, os.path.basename(path))) as temporary:
+        shutil.copyfile(path, temporary)

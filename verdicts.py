@@ -1,0 +1,82 @@
+"""What the metrics of a checkpoint mean, in plain words, each with the rule that fired.
+
+Rules are relative to the recordings' own values: that recordings are quiet, tonal or noise-like is no mistake.
+"""
+
+SILENT_MARGIN_DB = 30
+"""A level so far below the recordings' is silence."""
+
+AUTOCORRELATION_MARGIN = 0.25
+"""An autocorrelation so far above the recordings' is heard as a tone or a metallic comb."""
+
+FINE_PEAK_MARGIN_DB = 8
+"""Lines of the fine spectrum so much higher than the recordings' are heard as tones."""
+
+NOISE_LEAST_FLOORS = 3
+"""A Fréchet distance below so many floors is that of a good model, however noise-like the recordings are."""
+
+COLLAPSED_RATIO = 0.5
+"""A diversity below this share of the recordings' own is a collapse to few sounds."""
+
+COPIES_MOST = 0.05
+"""A larger share of copies than this is no chance."""
+
+UNLIKE_RATIO = 0.5
+"""A Fréchet distance above this share of white noise's is no likeness."""
+
+
+def judge(rows, frechet_to_noise):
+    """Judges a checkpoint.
+
+    Args:
+        rows: List of `results.Row`.
+        frechet_to_noise: Dict of a kind of noise to the Fréchet distance of the generated slices from it.
+
+    Returns:
+        List of (name, the rule that fired in one sentence), never empty.
+    """
+    row = {each.metric: each for each in rows}
+    level = row["rms_db"]
+    if level.value < level.floor - SILENT_MARGIN_DB:
+        # All the other rules would fire for the same reason.
+        return [("silent", f"the level is {_beside(level, 'dB')}, more than {SILENT_MARGIN_DB} dB lower")]
+    frechet = row["frechet_distance"]
+    found = [*_tone(row), *_noise(frechet, frechet_to_noise)]
+    diversity, copies = row["diversity"], row["copies"]
+    if diversity.value < COLLAPSED_RATIO * diversity.floor:
+        rule = f"the diversity is {_beside(diversity)}, less than {COLLAPSED_RATIO} of it"
+        found.append(("collapsed to few sounds", rule))
+    if copies.value > COPIES_MOST:
+        rule = f"{copies.value:.0%} of the slices are copies of recorded ones, more than {COPIES_MOST:.0%}"
+        found.append(("copies training data", rule))
+    beside_noise = f"the Fréchet distance is {_beside(frechet)}, white noise's {frechet.noise:.3g}"
+    if not found and frechet.value > UNLIKE_RATIO * frechet.noise:
+        found.append(("unlike the recordings", f"{beside_noise}: more than {UNLIKE_RATIO} of it"))
+    return found or [("healthy", f"no rule fired; {beside_noise}")]
+
+
+def _tone(row):
+    name = "single tone or metallic comb"
+    for metric, lags in (("autocorrelation_4k", "lags 64, 256, 1024, ..."), ("autocorrelation", "lags 50 to 4000")):
+        if row[metric].value > row[metric].floor + AUTOCORRELATION_MARGIN:
+            rule = (
+                f"the largest autocorrelation at {lags} is {_beside(row[metric])}, more than {AUTOCORRELATION_MARGIN}"
+            )
+            return [(name, f"{rule} higher")]
+    peak = row["fine_peak_db"]
+    if peak.value > peak.floor + FINE_PEAK_MARGIN_DB:
+        rule = f"the lines of the fine spectrum are {_beside(peak, 'dB')}, more than {FINE_PEAK_MARGIN_DB} dB higher"
+        return [(name, rule)]
+    return []
+
+
+def _noise(frechet, frechet_to_noise):
+    kind, distance = min(frechet_to_noise.items(), key=lambda item: item[1])
+    if distance < frechet.value and frechet.value > NOISE_LEAST_FLOORS * frechet.floor:
+        rule = f"the Fréchet distance from {kind} is {distance:.3g}, from the recordings {frechet.value:.3g}"
+        return [("noise without structure", rule)]
+    return []
+
+
+def _beside(row, unit=""):
+    return f"{row.value:.3g}{unit and ' '}{unit} (the recordings' own: {row.floor:.3g})"
