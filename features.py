@@ -16,7 +16,7 @@ import scipy.signal
 EMBEDDING_VERSION = 1
 """Raised with every change of `embed`: distances of different versions do not compare."""
 
-EMBEDDING_DIM = 69
+EMBEDDING_DIM = 77
 
 SILENT_DB = -60.0
 """A slice with an RMS below, dB relative to full scale, is silent."""
@@ -24,10 +24,10 @@ SILENT_DB = -60.0
 CLIPPED = 0.999
 """A sample with an absolute value of at least this is clipped."""
 
-_FLOOR_DB = -100
+_FLOOR_DB = -90
 _BANDS, _GROUPS = 20, 4
 _MIN_LAG, _MAX_LAG = 50, 4000
-_FINE_LEN, _FINE_SMOOTHED, _FINE_FLOOR = 16384, 101, 1e-12
+_FINE_SMOOTHED, _FINE_FLOOR = 101, 1e-12
 
 
 def log_mel(x, sample_rate_hz):
@@ -51,17 +51,17 @@ def log_mel(x, sample_rate_hz):
 def embed(x, sample_rate_hz):
     """Describes each slice by `EMBEDDING_DIM` numbers, all of them dB times a weight.
 
-    With L[t, b] the level of 20 mel bands up to half the sample rate (Hann window of 512 samples, hop of 128) and
-    G[t, g] its mean over four groups of five bands:
+    With L[t, b] the level of 20 mel bands up to half the sample rate (Hann window of 512 samples, hop of 128), and
+    G[t, g] the level of four ranges of five mel bands each, quick enough to see an attack (window of 128, hop of 64):
 
         count  weight
            20  1    level: mean of L over time
            20  2    spread: standard deviation of L over time
-           12  3    modulation: RMS of H_s for s = 2, 4, 8 frames, where H_s[t, g] is the mean of G over the s frames
-                    from t on, less its mean over the s frames before (Haar wavelets, an octave of rates each)
-            4  3    direction: RMS of the rises less RMS of the falls of H_4
+           12  3    modulation: RMS of H_s for s = 2, 6, 18 frames, where H_s[t, g] is the mean of G over the s frames
+                    from t on, less its mean over the s frames before (Haar wavelets: each a range of rates)
+           12  3    direction: RMS of the rises less RMS of the falls of H_s
             4  1    trend: mean of G over the second half of the slice, less over the first
-            4  0.5  lines: standard deviation of the fine spectrum (see `periodicity`) in each group's frequencies
+            4  0.5  lines: standard deviation of the fine spectrum (see `periodicity`) in each range of frequencies
             1  0.3  highest line: 99.9th percentile of the fine spectrum
             4  0.3  repetition: 10 log10(r / (1 - r)) of the autocorrelation r (see `periodicity`), its largest at
                     lags 50 to 4000, and at lags 64, 256 and 1024; the harmonics-to-noise ratio of Boersma (1993),
@@ -78,21 +78,21 @@ def embed(x, sample_rate_hz):
         float64 `[n, EMBEDDING_DIM]`.
     """
     levels = _mel_db(_stft_power(x, 512, 128), sample_rate_hz, _BANDS).astype(np.float64)
-    groups = levels.reshape(*levels.shape[:2], _GROUPS, -1).mean(axis=3)
-    direction = _haar(groups, 4)
+    envelopes = _split_in_groups(_stft_power(x, 128, 64).mean(axis=2), sample_rate_hz)
+    groups = _db(np.stack([power.mean(axis=2) for power in envelopes], axis=2)).astype(np.float64)
+    changes = [_haar(groups, scale) for scale in (2, 6, 18)]
     half = groups.shape[1] // 2
     fine = _fine_spectrum(x)
-    edges_hz = librosa.mel_frequencies(_BANDS + 2, fmax=sample_rate_hz / 2)[1 : -1 : _BANDS // _GROUPS]
-    edges = np.round(edges_hz / (sample_rate_hz / 2) * fine.shape[2]).astype(int)
+    lines = [part.std(axis=2).mean(axis=1) for part in _split_in_groups(fine, sample_rate_hz)]
     autocorrelation = _autocorrelation(x, _MAX_LAG)
     repetition = np.stack([autocorrelation[:, _MIN_LAG:].max(axis=1), *autocorrelation[:, [64, 256, 1024]].T], axis=1)
     parts = [
         levels.mean(axis=1),
         2 * levels.std(axis=1),
-        *(3 * _rms(_haar(groups, scale)) for scale in (2, 4, 8)),
-        3 * (_rms(np.maximum(direction, 0)) - _rms(np.minimum(direction, 0))),
+        *(3 * _rms(change) for change in changes),
+        *(3 * (_rms(np.maximum(change, 0)) - _rms(np.minimum(change, 0))) for change in changes),
         groups[:, half:].mean(axis=1) - groups[:, :half].mean(axis=1),
-        0.5 * np.stack([part.std(axis=2).mean(axis=1) for part in np.split(fine, edges[1:], axis=2)], axis=1),
+        0.5 * np.stack(lines, axis=1),
         0.3 * _fine_peak(fine)[:, None],
         0.3 * _harmonics_to_noise_db(repetition),
     ]
@@ -111,9 +111,9 @@ def periodicity(x):
         Dict of float64 `[n]`:
         "autocorrelation", the largest at lags of 50 to 4000 samples (at most half a slice), 1 where a sound repeats
         exactly and 0 where it never does; "autocorrelation_4k", the largest at lags 64, 256, 1024, ...;
-        "fine_deviation_db", the standard deviation over frequency of the fine spectrum, which is the spectrum of
-        16384 samples in dB less its running mean over 101 bins (5.6 dB for noise of any colour, Rayleigh);
-        "fine_peak_db", its 99.9th percentile.
+        "fine_deviation_db", the standard deviation over frequency of the fine spectrum, which is the spectrum of the
+        whole slice in dB less its running mean over 101 bins (5.6 dB for noise of any colour, Rayleigh);
+        "fine_peak_db", its 99.9th percentile (11 dB for noise).
     """
     half = x.shape[1] // 2
     autocorrelation = _autocorrelation(x, half)
@@ -136,7 +136,7 @@ def health(x, sample_rate_hz):
 
     Returns:
         Dict of float64 `[n]`:
-        "rms_db", "peak_db", at least -100; "clipped", the share of samples of full scale; "silent", 1 where the RMS
+        "rms_db", "peak_db", at least -90; "clipped", the share of samples of full scale; "silent", 1 where the RMS
         is below `SILENT_DB`, else 0; "dc", the mean; "centroid_hz", the mean frequency weighted by power; "flatness",
         the geometric over the arithmetic mean of the power spectrum, 1 for white noise and 0 for a tone.
     """
@@ -182,6 +182,13 @@ def _mel_filters(sample_rate_hz, bins, bands):
     return np.ascontiguousarray(filters.T)
 
 
+def _split_in_groups(spectra, sample_rate_hz):
+    """Splits spectra `[..., bins]` into ranges of frequencies of equally many mel bands."""
+    edges_hz = librosa.mel_frequencies(_GROUPS + 1, fmax=sample_rate_hz / 2)[1:-1]
+    edges = np.ceil(edges_hz / (sample_rate_hz / 2) * spectra.shape[-1]).astype(int)
+    return np.split(spectra, edges, axis=-1)
+
+
 def _db(power):
     return 10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))
 
@@ -218,11 +225,9 @@ def _harmonics_to_noise_db(r):
 
 
 def _fine_spectrum(x):
-    """Spectra of each 16384 samples of each channel in dB less their running means: float32 `[n, spectra, bins]`."""
-    length = min(_FINE_LEN, x.shape[1])
-    power = _stft_power(x, length, length)
-    # A mean over channels would be smoother than the spectrum of either.
-    level = 10 * np.log10(power.reshape(len(x), -1, power.shape[3]) + np.float32(_FINE_FLOOR))
+    """Spectra of whole slices in dB less their running means: float32 `[n, channels, bins]`."""
+    # A mean over channels would be smoother than the spectrum of each.
+    level = 10 * np.log10(_stft_power(x, x.shape[1], 1)[:, 0] + np.float32(_FINE_FLOOR))
     return level - scipy.ndimage.uniform_filter1d(level, _FINE_SMOOTHED, axis=2)
 
 

@@ -1,10 +1,13 @@
 """Distances between two sets of sounds, and scores of one, as functions of arrays. Everything is float64."""
 
+import warnings
+
 import numpy as np
 import scipy.linalg
 import scipy.special
 import scipy.stats
 import sklearn.cluster
+import sklearn.exceptions
 
 from errors import UserError
 
@@ -104,7 +107,10 @@ def ndb(real, other, bins=50, significance=0.05, seed=0):
     Returns:
         Float in [0, 1], about `significance` for independent samples of equal distributions.
     """
-    kmeans = sklearn.cluster.KMeans(bins, n_init=1, random_state=seed).fit(real)
+    with warnings.catch_warnings():
+        # Real sounds that are all alike fill fewer bins.
+        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+        kmeans = sklearn.cluster.KMeans(bins, n_init=1, random_state=seed).fit(real)
     counts = [np.bincount(labels, minlength=bins) for labels in (kmeans.labels_, kmeans.predict(other))]
     n, m = len(real), len(other)
     pooled = (counts[0] + counts[1]) / (n + m)

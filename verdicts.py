@@ -41,7 +41,8 @@ def judge(rows, frechet_to_noise):
         # All the other rules would fire for the same reason.
         return [("silent", f"the level is {_beside(level, 'dB')}, more than {SILENT_MARGIN_DB} dB lower")]
     frechet = row["frechet_distance"]
-    found = [*_tone(row), *_noise(frechet, frechet_to_noise)]
+    # A tone is far from the recordings too, and may be nearer to noise.
+    found = _tone(row) or _noise(frechet, frechet_to_noise)
     diversity, copies = row["diversity"], row["copies"]
     if diversity.value < COLLAPSED_RATIO * diversity.floor:
         rule = f"the diversity is {_beside(diversity)}, less than {COLLAPSED_RATIO} of it"
