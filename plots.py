@@ -28,10 +28,20 @@ def grid(rows, sample_rate_hz, title):
     top_db = max(db.max() for row in spectrograms for db in row)
     top = max(float(np.abs(clips).max(initial=1e-4)) for _, clips in rows)
 
-    figure = Figure(figsize=(2 + 2.4 * columns, 0.8 + 3.2 * len(rows)), layout="constrained")
+    width, height = 2 + 2.4 * columns, 0.8 + 3.2 * len(rows)
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    axes = figure.subplots(2 * len(rows), columns, squeeze=False, sharex=True, height_ratios=[1, 2] * len(rows))
+    figure.suptitle(title, y=1 - 0.15 / height, va="top")
+    # Margins in inches: a layout engine would measure every label, which takes longer than drawing.
+    margins = {"left": 0.7 / width, "right": 1 - 0.8 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
+    axes = figure.subplots(
+        2 * len(rows),
+        columns,
+        squeeze=False,
+        sharex=True,
+        height_ratios=[1, 2] * len(rows),
+        gridspec_kw=margins | {"hspace": 0.22, "wspace": 0.06},
+    )
     image = None
     for row, (label, clips) in enumerate(rows):
         for column in range(columns):
@@ -65,7 +75,8 @@ def grid(rows, sample_rate_hz, title):
     for each in axes[-1]:
         each.set_xlabel("seconds", fontsize=7)
     if image:
-        bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01)
+        place = [1 - 0.65 / width, 0.45 / height, 0.12 / width, 1 - 1.15 / height]
+        bar = figure.colorbar(image, cax=figure.add_axes(place))
         bar.set_label("dB", fontsize=7)
         bar.ax.tick_params(labelsize=6)
     return figure

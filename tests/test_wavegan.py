@@ -12,7 +12,7 @@ import polyphase
 import wavegan
 from reference_import import variable_name
 
-NO_SHUFFLE = tf.constant([0, 0])
+NO_SHUFFLE = tf.constant([[0, 0]])
 
 
 def load_reference(network, arrays, prefix="var:"):
@@ -153,7 +153,7 @@ class TestPhaseShuffle:
 
     def shifts(self, per, seed, radius=2):
         layer = wavegan.PhaseShuffle(radius, per, index=0)
-        return 32 - layer(self.x, tf.constant(seed), training=True).numpy()[:, 32, 0]
+        return 32 - layer(self.x, tf.constant([seed]), training=True).numpy()[:, 32, 0]
 
     def test_one_shift_a_batch(self):
         shifts = [self.shifts("batch", [0, i]) for i in range(60)]
@@ -169,39 +169,123 @@ class TestPhaseShuffle:
 
     def test_off_outside_training(self):
         layer = wavegan.PhaseShuffle(2, "example", index=0)
-        np.testing.assert_array_equal(layer(self.x, tf.constant([0, 1])), self.x)
+        np.testing.assert_array_equal(layer(self.x, tf.constant([[0, 1]])), self.x)
 
     def test_layers_draw_apart(self):
-        draws = [wavegan.PhaseShuffle(2, "example", i)(self.x, tf.constant([0, 1]), training=True) for i in range(2)]
+        draws = [wavegan.PhaseShuffle(2, "example", i)(self.x, tf.constant([[0, 1]]), training=True) for i in range(2)]
         assert (draws[0].numpy() != draws[1].numpy()).any()
+
+
+def derivatives(convolve, *arguments):
+    """What a convolution makes, both gradients, and the gradients of the gradients, which the penalty needs."""
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch(arguments)
+        with tf.GradientTape() as inner:
+            inner.watch(arguments)
+            y = tf.sin(convolve(*arguments))
+        first = inner.gradient(y, arguments)
+        squares = [tf.reduce_sum(gradient**2) for gradient in first]
+    second = [outer.gradient(square, arguments) for square in squares]
+    return tf.nest.flatten([y, first, second])
+
+
+def native(operation, stride):
+    """TensorFlow's own operation of `[batch, 16 * stride or 16, 3]`."""
+
+    def strided_conv(x, kernel):
+        return tf.nn.conv1d(x, kernel, stride, "SAME")
+
+    def transposed_conv(y, kernel):
+        return tf.nn.conv1d_transpose(y, kernel, [2, 16 * stride, kernel.shape[1]], stride, "SAME")
+
+    def repeated_conv(x, kernel):
+        return tf.nn.conv1d(tf.repeat(x, stride, axis=1), kernel, 1, "SAME")
+
+    return locals()[operation]
+
+
+FORMS = {
+    "strided_conv": ["native", "polyphase", "columns"],
+    "transposed_conv": ["native", "polyphase", "columns", "scatter"],
+    "kernel_gradient": ["native", "polyphase", "columns"],
+}
 
 
 @pytest.mark.parametrize("kernel_len", [24, 25, 4, 7])
 @pytest.mark.parametrize("stride", [2, 4])
-@pytest.mark.parametrize("transposed", [False, True])
-def test_polyphase_equals_native(kernel_len, stride, transposed):
-    """Forward, both gradients, and the gradients of the gradient, which the penalty needs."""
+@pytest.mark.parametrize("operation", ["strided_conv", "transposed_conv", "repeated_conv"])
+@pytest.mark.parametrize("form", range(4))
+def test_every_form_equals_native(kernel_len, stride, operation, form, monkeypatch):
+    used = {each: forms[min(form, len(forms) - 1)] for each, forms in FORMS.items()}
+    monkeypatch.setattr(polyphase, "choose_form", lambda each, *shape: used[each])
     random = np.random.default_rng(0)
-    kernel_shape = [kernel_len, 5, 3] if transposed else [kernel_len, 3, 5]
-    kernel = tf.constant(random.standard_normal(kernel_shape))
-    x = tf.constant(random.standard_normal([2, 32, 3]))
-    ours = polyphase.transposed_conv if transposed else polyphase.strided_conv
+    length = 16 * stride if operation == "strided_conv" else 16
+    channels = {"transposed_conv": [5, 3]}.get(operation, [3, 5])
+    x = tf.constant(random.standard_normal([2, length, 3]))
+    kernel = tf.constant(random.standard_normal([kernel_len, *channels]))
+    ours = getattr(polyphase, operation)
+    got = derivatives(lambda x, kernel: ours(x, kernel, stride), x, kernel)
+    for ours, expected in zip(got, derivatives(native(operation, stride), x, kernel)):
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)
 
-    def native(x, kernel, stride):
-        if transposed:
-            return tf.nn.conv1d_transpose(x, kernel, [2, 32 * stride, 5], stride, "SAME")
-        return tf.nn.conv1d(x, kernel, stride, "SAME")
 
-    def derivatives(conv):
-        with tf.GradientTape(persistent=True) as outer:
-            outer.watch([x, kernel])
-            with tf.GradientTape() as inner:
-                inner.watch([x, kernel])
-                y = tf.sin(conv(x, kernel, stride))
-            first = inner.gradient(y, [x, kernel])
-            squares = [tf.reduce_sum(gradient**2) for gradient in first]
-        second = [outer.gradient(square, [x, kernel]) for square in squares]
-        return tf.nest.flatten([y, first, second])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("kernel_len", [24, 25])
+@pytest.mark.parametrize("slice_len", [8192, 16384])
+def test_every_layer_shape_equals_native(slice_len, kernel_len, dtype):
+    """The forms as they are chosen, at the layers' own shapes, to rounding; channels are few to be quick."""
+    random = np.random.default_rng(0)
+    length, channels = slice_len, 1
+    tolerance = 1e-4 if dtype == tf.float32 else 0.1
+    for stride, multiplier in zip(wavegan.STRIDES[slice_len], wavegan.channel_multipliers(slice_len)):
+        shapes = [1, length, channels], [kernel_len, channels, multiplier], [1, length // stride, multiplier]
+        x, kernel, y = (tf.constant(random.standard_normal(shape), tf.float64) for shape in shapes)
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            product = tf.reduce_sum(tf.nn.conv1d(x, kernel, stride, "SAME") * y)
+        dx, dkernel = tape.gradient(product, [x, kernel])
+        expected = tf.nn.conv1d(x, kernel, stride, "SAME"), dx, dkernel
+        x, kernel, y = (tf.cast(each, dtype) for each in (x, kernel, y))
+        got = (
+            polyphase.strided_conv(x, kernel, stride),
+            polyphase.transposed_conv(y, kernel, stride),
+            polyphase.kernel_gradient(x, y, kernel_len, stride),
+        )
+        for ours, exact in zip(got, expected):
+            largest = np.abs(exact).max()
+            np.testing.assert_allclose(tf.cast(ours, tf.float64), exact, rtol=0, atol=tolerance * largest)
+        length, channels = length // stride, multiplier
 
-    for got, expected in zip(derivatives(ours), derivatives(native)):
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+
+@pytest.mark.parametrize("layer", ["downconv_2", "upconv_2"])
+@pytest.mark.parametrize("upsample", ["zeros", "nn"])
+def test_networks_use_the_fast_forms(layer, upsample, monkeypatch):
+    network = (
+        wavegan.build_discriminator(4096, dim=1)
+        if layer == "downconv_2"
+        else wavegan.build_generator(4096, dim=1, upsample=upsample)
+    )
+    x = tf.zeros(network.get_layer(layer).input.shape[1:])[None]
+    used = []
+    choose_form = polyphase.choose_form
+    monkeypatch.setattr(polyphase, "choose_form", lambda *shape: used.append(shape) or choose_form(*shape))
+    network.get_layer(layer)(x)
+    assert len(used) == 1
+
+
+def test_leaky_relu_equals_native():
+    x = tf.constant(np.random.default_rng(0).standard_normal([50]))
+    for got, expected in zip(
+        derivatives(lambda x, scale: wavegan.leaky_relu(tf.sin(x) * scale), x, tf.constant(2.0, tf.float64)),
+        derivatives(lambda x, scale: tf.nn.leaky_relu(tf.sin(x) * scale, 0.2), x, tf.constant(2.0, tf.float64)),
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_batches_together_get_the_shifts_they_get_alone():
+    discriminator = wavegan.build_discriminator(4096, dim=1, phaseshuffle_per="example")
+    x = tf.random.stateless_normal([6, 4096, 1], [1, 2])
+    seeds = tf.constant([[1, 2], [3, 4]])
+    together = discriminator([x, seeds], training=True)
+    alone = [discriminator([x[3 * i : 3 * i + 3], seeds[i : i + 1]], training=True) for i in range(2)]
+    np.testing.assert_allclose(together, tf.concat(alone, 0), rtol=1e-5, atol=1e-6)
