@@ -224,10 +224,12 @@ def _check(field, value):
     return value
 
 
-def define_flags():
-    """Defines one absl flag for every setting, as key flags of the main script."""
+def define_flags(names=None):
+    """Defines one absl flag for every setting, or for those named, as key flags of the main script."""
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
     for field in dataclasses.fields(Config):
+        if names and field.name not in names:
+            continue
         kind, _ = _kind_of_type(field)
         rule = _rule(field)
         text = field.metadata["text"] + (f" ({rule})" if rule else "")
@@ -238,7 +240,8 @@ def define_flags():
 
 def given_flags():
     """Returns the settings named on the command line, as a dict of name to value."""
-    return {f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(Config) if flags.FLAGS[f.name].present}
+    defined = [f.name for f in dataclasses.fields(Config) if f.name in flags.FLAGS]
+    return {name: flags.FLAGS[name].value for name in defined if flags.FLAGS[name].present}
 
 
 def merge(stored, given, fixed_kinds):

@@ -4,6 +4,7 @@ import io
 
 import librosa
 import numpy as np
+import sklearn.metrics
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -126,6 +127,29 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
     loudness_axes.axhline(target_lufs, linestyle="--", color="gray", label="target")
     loudness_axes.set(ylabel="LUFS", xlabel=unit, ylim=(target_lufs - 15, target_lufs + 15))
     loudness_axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def confusion_matrix(counts, labels, title):
+    """Draws how often each label was taken for each.
+
+    Args:
+        counts: int array `[labels, labels]`, rows are the true ones, columns the predicted ones.
+        labels: List of strings.
+        title: String.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    size = 2.5 + 0.4 * min(len(labels), 40)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    # A dollar sign would begin a formula.
+    names = [label.replace("$", r"\$") for label in labels]
+    picture = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=names)
+    picture.plot(ax=axes, cmap="Blues", colorbar=False, values_format="d", xticks_rotation="vertical")
+    axes.set_title(title)
     return figure
 
 

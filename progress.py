@@ -56,6 +56,34 @@ class StatusLine:
         self._is_open = False
 
 
+class Meter:
+    """Context that shows on stderr how much of a long step is done, and the time that it still takes.
+
+    Args:
+        label: String, what is done, such as "generating".
+        total: Integer.
+    """
+
+    def __init__(self, label, total):
+        self._label, self._total, self._done = label, total, 0
+        self._line = StatusLine(sys.stderr)
+        self._timer = Timer(self._line.interval_s)
+        self._start_s = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._line.close()
+
+    def advance(self, count):
+        """Says that so much more is done."""
+        self._done += count
+        if self._timer.is_due():
+            left_s = (time.monotonic() - self._start_s) * (self._total / self._done - 1)
+            self._line.show(f"{self._label} {self._done} of {self._total}  ETA {clock(max(0, left_s))}")
+
+
 class Progress:
     """Gathers metrics between two lines of progress, and knows the budget.
 
