@@ -239,7 +239,8 @@ class Evaluator:
             for i, (distance, j) in enumerate(zip(*neighbours))
         ]
         pairs.sort(key=lambda pair: pair[0])
-        return [(float(d), read(i, 1)[0], side.read(int(j), 1)[0]) for d, i, side, j in pairs[:PAIRS]]
+        unit = _unit(self._reference.distances)
+        return [(float(d / unit), read(i, 1)[0], side.read(int(j), 1)[0]) for d, i, side, j in pairs[:PAIRS]]
 
     def _digest(self):
         """Digest of all that decides the measurements of the recordings."""
@@ -348,7 +349,7 @@ def _compare(x, real, to_real, distances):
     scaled, scaled_real = ((each - real.mean(axis=0)) / deviation for each in (x.embeddings, real))
     bins = max(2, min(_MOST_BINS, len(real) // _SLICES_PER_BIN))
     within, _ = _nearest(x.log_mels)
-    unit = max(distances.mean(), 1e-9)
+    unit = _unit(distances)
     copy = _COPY_RATIO * np.quantile(distances, _COPY_QUANTILE)
     return {
         "frechet_distance": (metrics.frechet_distance(x.embeddings, real), None),
@@ -358,6 +359,11 @@ def _compare(x, real, to_real, distances):
         "memorisation": _mean(to_real[0] / unit),
         "copies": _mean(np.min(to_real, axis=0) < copy),
     } | {name: _mean(fact) for name, fact in x.facts.items()}
+
+
+def _unit(distances):
+    """What distances of nearest neighbours are relative to: the mean of those of real slices, never zero."""
+    return max(distances.mean(), 1e-9)
 
 
 def _mean(values):

@@ -60,8 +60,8 @@ class Result:
         rows: List of `Row`.
         verdicts: List of (name, the rule that fired in one sentence).
         clips: Dict of "real", "generated", "noise" to float32 `[k, samples, channels]`.
-        pairs: List of (distance, generated, real), the closest pairs, closest first; float, and two float32
-            `[samples, channels]`.
+        pairs: List of (distance, generated, real), the closest pairs, closest first; float, where 1 is the mean
+            distance of real slices from their nearest real neighbours, and two float32 `[samples, channels]`.
     """
 
     train_dir: str

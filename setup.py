@@ -41,6 +41,7 @@ setup(
         "train_dir",
         "train_wavegan",
         "trainer",
+        "report",
         "training",
         "verdicts",
         "wavegan",
@@ -77,3 +78,4 @@ setup(
         ],
     },
 )
+            "selenium>=4.20,<5",
