@@ -28,7 +28,7 @@ class Infer(tf.Module):
         return {"audio": audio, "audio_int16": int16}
 
 
-def export(path, step=None):
+def export(path, checkpoint=None):
     """Writes TRAIN_DIR/infer, a SavedModel.
 
     Its signature `serving_default` maps z, float32 `[n, latent_dim]`, to `audio`, float32
@@ -36,7 +36,7 @@ def export(path, step=None):
 
     Args:
         path: Path-like, TRAIN_DIR.
-        step: Integer or None for the newest checkpoint that can be read.
+        checkpoint: See `TrainDir.load_generator`.
 
     Returns:
         String, the folder written.
@@ -45,7 +45,7 @@ def export(path, step=None):
         UserError: There is no checkpoint, or the folder cannot be written.
     """
     train_dir = TrainDir(path)
-    generator, step = train_dir.load_generator(step)
+    generator, step = train_dir.load_generator(checkpoint)
     final = train_dir.join("infer")
     try:
         partial = tempfile.mkdtemp(dir=train_dir.path, prefix=".infer-")

@@ -282,7 +282,7 @@ class TrainDir:
         if not steps:
             raise UserError(f"no checkpoint yet in {self.path!r}. Train first, or wait for the first save.")
         if step is not None and step not in steps:
-            raise UserError(f"no checkpoint of step {step}. Received: --step {step}; there are {steps}.")
+            raise UserError(f"no checkpoint of step {step}. Received: {step}; there are {steps}.")
         damaged = set()
         # A training may save and delete meanwhile, so look again each time.
         while candidates := [each for each in self.steps() if each not in damaged and step in (None, each)]:

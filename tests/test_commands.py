@@ -327,7 +327,7 @@ def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(train_dir, c
     [
         ("preview.py {}", [4], 32),
         ("preview.py {} --all --preview_n=2", STEPS, 2),
-        ("train_wavegan.py preview {} --step=2 --preview_n=9", [2], 9),
+        ("train_wavegan.py preview {} --checkpoint=2 --preview_n=9", [2], 9),
     ],
 )
 def test_preview(command, train_dir, line, steps, n):
@@ -417,7 +417,7 @@ def test_backup_leaves_out_a_damaged_checkpoint(command, train_dir):
 
 
 def test_infer(command, preview_here, train_dir, tmp_path):
-    command("train_wavegan.py", "infer", train_dir, "--step=2")
+    command("train_wavegan.py", "infer", train_dir, "--checkpoint=2")
     assert (train_dir / "infer" / "step").read_text() == "2\n"
     output = command("train_wavegan.py", "infer", train_dir).stdout
     assert f"step 4: {train_dir / 'infer'}" in output

@@ -206,11 +206,12 @@ def test_run_setting_may_change(name, value):
         ("preview.py", "TRAIN_DIR"),
         ("preview.py a b", "TRAIN_DIR|'a b'"),
         ("preview.py t --preview_n=0", "--preview_n|0"),
-        ("preview.py t --step=-1", "--step|-1"),
-        ("preview.py t --step=newest", "--step|newest"),
-        ("preview.py t --step=2 --all", "--step, --all and --watch"),
-        ("preview.py t --step=0 --watch", "--step, --all and --watch"),
-        ("train_wavegan.py preview t --all --watch", "--step, --all and --watch"),
+        ("preview.py t --checkpoint=-1", "--checkpoint|-1"),
+        ("preview.py t --checkpoint=last", "--checkpoint|'last'|newest, best or a step"),
+        ("train_wavegan.py infer t --checkpoint=", "--checkpoint|''|newest, best or a step"),
+        ("preview.py t --checkpoint=2 --all", "--checkpoint, --all and --watch"),
+        ("preview.py t --checkpoint=best --watch", "--checkpoint, --all and --watch"),
+        ("train_wavegan.py preview t --all --watch", "--checkpoint, --all and --watch"),
         ("backup.py", "TRAIN_DIR MINUTES|--once"),
         ("backup.py t", "TRAIN_DIR MINUTES|--once"),
         ("backup.py t 1 2", "TRAIN_DIR MINUTES|'t 1 2'"),
@@ -307,9 +308,9 @@ def test_no_checkpoint_yet(run_here, tmp_path, line):
     check_mistake(run_here(*line.format(tmp_path).split()), "no checkpoint yet", tmp_path)
 
 
-@pytest.mark.parametrize("line", ["preview.py {} --step=7", "train_wavegan.py infer {} --step=7"])
+@pytest.mark.parametrize("line", ["preview.py {} --checkpoint=7", "train_wavegan.py infer {} --checkpoint=7"])
 def test_step_without_checkpoint(run_here, trained, line):
-    check_mistake(run_here(*line.format(trained).split()), "--step 7", "[0, 1, 2]")
+    check_mistake(run_here(*line.format(trained).split()), "no checkpoint of step 7", "[0, 1, 2]")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +385,7 @@ def test_all_checkpoints_damaged(run_here, train_dir, line):
 
 def test_damaged_checkpoint_that_was_asked_for(run_here, train_dir):
     flip_bytes(train_dir / NEWEST_DATA)
-    check_mistake(run_here("preview.py", train_dir, "--step=2"), "can be read", lines=2)
+    check_mistake(run_here("preview.py", train_dir, "--checkpoint=2"), "can be read", lines=2)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
@@ -573,8 +574,8 @@ def test_reader_takes_one_line():
 @pytest.mark.parametrize(
     ("script", "names"),
     [
-        ("train_wavegan.py", [*json.loads(Config().to_json()), "dry_run", "preview_n", "step", "all", "watch"]),
-        ("preview.py", ["preview_n", "step", "all", "watch"]),
+        ("train_wavegan.py", [*json.loads(Config().to_json()), "dry_run", "preview_n", "checkpoint", "all", "watch"]),
+        ("preview.py", ["preview_n", "checkpoint", "all", "watch"]),
         ("backup.py", ["keep", "once"]),
     ],
 )
