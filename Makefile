@@ -20,8 +20,8 @@ demo: $(VENV)/installed asmr
 	@echo "  $(BIN)/tensorboard --logdir ./train"
 
 test: $(VENV)/tested lint
-	@command -v sox >/dev/null && command -v ffmpeg >/dev/null || { \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends sox ffmpeg; }
+	@which sox ffmpeg chromium chromedriver >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver; }
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/tested

@@ -14,7 +14,6 @@ import io
 import json
 import math
 import os
-import shutil
 import string
 import tempfile
 
@@ -101,7 +100,7 @@ def _write_pairs(folder, result, pictures):
                 file.write(picture)
         # A folder cannot be replaced in one move: the old one steps aside first.
         if os.path.exists(final):
-            shutil.move(final, os.path.join(temporary, "old"))
+            os.rename(final, os.path.join(temporary, "old"))
         os.rename(partial, final)
 
 
@@ -437,6 +436,8 @@ def _measured(value, error):
     """Formats a value and its error, to the first digit of the error."""
     if not _is_number(value) or not _is_number(error) or not error:
         return _number(value)
+    if error < 1e-4:
+        return f"{value:.3g} ± {error:.1g}"
     digits = max(0, -math.floor(math.log10(error)))
     return f"{value:,.{digits}f} ± {error:,.{digits}f}"
 
@@ -545,7 +546,6 @@ audio { display: block; width: 100%; height: 2.4rem; }
   .metrics th { grid-column: span 2; }
   .metrics .value { grid-column: span 2; text-align: right; font-size: 1.05rem; }
   .metrics .strip, .metrics .meaning { grid-column: 1 / -1; }
-  .metrics .strip svg { width: 100%; }
   .metrics [data-label]::before { content: attr(data-label); display: block; font-size: .75rem; color: var(--faint); }
 }
 @media (max-width: 46rem) {
