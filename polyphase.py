@@ -34,20 +34,34 @@ import functools
 import tensorflow as tf
 
 _FEW_CHANNELS = 2
-_FEW_POSITIONS = 32
+_MANY_CHANNELS = 128
+_DEEP_CHANNELS, _DEEP_POSITIONS = 256, 32
 
 
 def choose_form(operation, positions, channels, dtype):
     """Chooses the form of a map by shape: the one place where speed is decided.
 
     Measured one by one, forms interleaved, over the layers of models of 16384 samples with dim 16 and 64 at batch 16
-    and 64. Share of the matrix product's peak, float32 with AVX2, layers of 1, 64, 256, 512 channels at dim 64:
+    to 128, on processors with AVX512-BF16 and with AVX2. Share of the matrix product's peak for layers of x of 1, 64,
+    128, 256, 512 channels (dim 64), batch 32, bfloat16; and batch 16, float32 with AVX2 (128 was not measured):
 
-        strided_conv     native 45 96 98 90 %   polyphase 38 88 88 68 %   columns 33 57 85 85 %
-        transposed_conv  native 20 83 51  9 %   polyphase 13 88 78 43 %   columns  3 67 76 43 %   scatter 25 % at 1
-        kernel_gradient  native 23 79 86 18 %   polyphase 28 69 61 16 %   columns 28 56 90 84 %
+                            bfloat16, AVX512-BF16      float32, AVX2
+        strided_conv
+            native           30 104 100 100  40 %      45  96  98  90 %
+            polyphase        44  95  96  92  35 %      38  88  88  68 %
+            columns          17  57  74  82  83 %      33  57  85  85 %
+        transposed_conv
+            native            5 102 103  98  66 %      20  83  51   9 %
+            polyphase        17  92  90  82  29 %      13  88  78  43 %
+            scatter           9  36  52  67  71 %      25  at 1
+        kernel_gradient
+            native           10  38  56  44  14 %      23  79  86  18 %
+            polyphase        24  63  60  50  16 %      28  69  61  16 %
+            columns          14  44  63  78  88 %      28  56  90  84 %
 
-    In bfloat16, measured on AVX512-BF16, native forms are slower than polyphase nearly everywhere.
+    Kernels of many channels for few positions cost more to lay out anew than to multiply with: the two forms of one
+    matrix product read them as they are. With dim 16 the forms differ less, apart from kernel gradients, where native
+    is two to four times slower than polyphase.
 
     Args:
         operation: "strided_conv", "transposed_conv" or "kernel_gradient".
@@ -61,13 +75,14 @@ def choose_form(operation, positions, channels, dtype):
     # The libraries of GPUs have strided kernels of their own. Not measured: no GPU was at hand.
     if _has_gpu():
         return "native"
-    if operation == "transposed_conv":
-        return "scatter" if channels <= _FEW_CHANNELS else "polyphase"
-    if operation == "kernel_gradient" and positions <= _FEW_POSITIONS:
-        return "columns"
-    if dtype == tf.float32 and (operation == "strided_conv" or channels > _FEW_CHANNELS):
-        return "native"
-    return "polyphase"
+    is_deep = channels >= _DEEP_CHANNELS and positions <= _DEEP_POSITIONS
+    if operation == "kernel_gradient":
+        return "columns" if channels >= _MANY_CHANNELS else "polyphase"
+    if is_deep:
+        return "columns" if operation == "strided_conv" else "scatter"
+    if channels <= _FEW_CHANNELS or (operation == "transposed_conv" and dtype == tf.float32):
+        return "polyphase"
+    return "native"
 
 
 def strided_conv(x, kernel, stride):
@@ -204,10 +219,7 @@ def _transposed_conv(y, kernel, stride):
     kernel = tf.reshape(tf.pad(kernel, [[front, back], [0, 0], [0, 0]]), [2 * hops + 1, -1, channels_in])
     # An input hop reaches the outputs behind it through later taps: correlation runs them backwards.
     kernel = tf.transpose(tf.reverse(kernel, [0]), [0, 2, 1])  # [hops, in, stride * out]
-    if form == "columns":
-        x = tf.matmul(_columns(y, hops), tf.reshape(kernel, [-1, stride * channels]))
-    else:
-        x = tf.nn.conv1d(y, kernel, 1, "SAME")
+    x = tf.nn.conv1d(y, kernel, 1, "SAME")
     return tf.reshape(x, [-1, positions * stride, channels])
 
 
@@ -239,7 +251,7 @@ def _native_kernel_gradient(x, y, kernel_len, stride):
     return kernel[0]
 
 
-def _columns(x, hops, front=0, back=0):
+def _columns(x, hops, front, back):
     """What every position sees, side by side: `[batch, length, width]` -> `[batch * length, (2 hops + 1) width]`.
 
     `front` and `back` columns, of taps that the kernel does not have, are left out at both ends.

@@ -206,7 +206,7 @@ def native(operation, stride):
 
 FORMS = {
     "strided_conv": ["native", "polyphase", "columns"],
-    "transposed_conv": ["native", "polyphase", "columns", "scatter"],
+    "transposed_conv": ["native", "polyphase", "scatter"],
     "kernel_gradient": ["native", "polyphase", "columns"],
 }
 
@@ -233,12 +233,13 @@ def test_every_form_equals_native(kernel_len, stride, operation, form, monkeypat
 @pytest.mark.parametrize("kernel_len", [24, 25])
 @pytest.mark.parametrize("slice_len", [8192, 16384])
 def test_every_layer_shape_equals_native(slice_len, kernel_len, dtype):
-    """The forms as they are chosen, at the layers' own shapes, to rounding; channels are few to be quick."""
+    """The forms as they are chosen, at the layers' own shapes (dim 32, one example), to rounding."""
     random = np.random.default_rng(0)
     length, channels = slice_len, 1
-    tolerance = 1e-4 if dtype == tf.float32 else 0.1
+    tolerance = 1e-5 if dtype == tf.float32 else 0.02
     for stride, multiplier in zip(wavegan.STRIDES[slice_len], wavegan.channel_multipliers(slice_len)):
-        shapes = [1, length, channels], [kernel_len, channels, multiplier], [1, length // stride, multiplier]
+        width = 32 * multiplier
+        shapes = [1, length, channels], [kernel_len, channels, width], [1, length // stride, width]
         x, kernel, y = (tf.constant(random.standard_normal(shape), tf.float64) for shape in shapes)
         with tf.GradientTape() as tape:
             tape.watch([x, kernel])
@@ -254,7 +255,7 @@ def test_every_layer_shape_equals_native(slice_len, kernel_len, dtype):
         for ours, exact in zip(got, expected):
             largest = np.abs(exact).max()
             np.testing.assert_allclose(tf.cast(ours, tf.float64), exact, rtol=0, atol=tolerance * largest)
-        length, channels = length // stride, multiplier
+        length, channels = length // stride, width
 
 
 @pytest.mark.parametrize("layer", ["downconv_2", "upconv_2"])
