@@ -1,10 +1,11 @@
 """Every setting of a training, its flag, its rules, and config.json.
 
 A setting is a field of `Config`; its flag, default, help and range are written once, there. Settings come in
-three kinds, which decide what may change when a TRAIN_DIR is resumed:
+four kinds, which decide what may change when a TRAIN_DIR is resumed:
 
     model     shapes the networks; never changes
     training  decides what is learned; never changes once training has begun
+    machine   suits the machine and is remembered; may be given anew
     run       how a run behaves; given at every start, and not remembered
 """
 
@@ -39,6 +40,10 @@ def _model(default, text, **rules):
 
 def _training(default, text, **rules):
     return _setting("training", default, text, **rules)
+
+
+def _machine(default, text, **rules):
+    return _setting("machine", default, text, **rules)
 
 
 def _run(default, text, **rules):
@@ -129,10 +134,11 @@ class Config:
     train_ema: float = _training(
         0.999, "Decay of the averaged generator that preview and generation use; 0 for none.", at_least=0, below=1
     )
-    train_precision: str = _training(
-        "float32",
-        "Arithmetic of the networks; weights, losses and the norms of the penalty stay float32.",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    train_precision: str = _machine(
+        "auto",
+        "Arithmetic of the networks; auto times an iteration in float32 and in mixed_bfloat16 at the first start. "
+        "Weights, losses and the norms of the penalty stay float32.",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     train_init_from: str = _training(
         "", "Fine-tune: start a new TRAIN_DIR from the networks of this one, whose model settings it takes."
@@ -142,6 +148,13 @@ class Config:
     train_keep: int = _run(5, "Checkpoints to keep.", at_least=1)
     train_max_steps: int = _run(0, "Stop after this many generator updates in all; 0 for no end.", at_least=0)
     train_max_secs: float = _run(0.0, "Stop this run after so many seconds; 0 for no end.", at_least=0)
+
+    train_eval_secs: float = _run(
+        0.0, "Seconds between evaluations, which keep the best checkpoint in TRAIN_DIR/best; 0 for none.", at_least=0
+    )
+    train_patience: int = _run(
+        0, "Stop after so many evaluations (--train_eval_secs) without a better one; 0 for no end.", at_least=0
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -225,7 +238,7 @@ def _check(field, value):
 
 
 def define_flags(names=None):
-    """Defines one absl flag for every setting, or for those named, as key flags of the main script."""
+    """Defines one absl flag for every setting, or for those named, where there is none, as key flags of the script."""
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
     for field in dataclasses.fields(Config):
         if names and field.name not in names:
@@ -233,7 +246,8 @@ def define_flags(names=None):
         kind, _ = _kind_of_type(field)
         rule = _rule(field)
         text = field.metadata["text"] + (f" ({rule})" if rule else "")
-        define[kind](field.name, field.default, text)
+        if field.name not in flags.FLAGS:
+            define[kind](field.name, field.default, text)
         # A key flag of the script: --help shows it.
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
 

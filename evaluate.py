@@ -4,27 +4,28 @@ import time
 
 from absl import flags
 
+import checkpoints
 import cli
+import config
 from errors import UserError
 
 USAGE = """How good a model is, whether it copies its recordings, and which checkpoint is the best.
 
     evaluate.py TRAIN_DIR                      the newest checkpoint against the recordings it learned from
     evaluate.py TRAIN_DIR --data_dir FOLDER    against other recordings
-    evaluate.py TRAIN_DIR --watch              each new checkpoint until Ctrl-C
+    evaluate.py TRAIN_DIR --all                every checkpoint
+    evaluate.py TRAIN_DIR --watch              the newest, and each new one until Ctrl-C
     evaluate.py --compare A B C                one table for several TRAIN_DIRs
 """
 
 _BATCH = 16
-_POLL_S = 2.0
 _COMPARED = (
     "frechet_distance kernel_distance ndb diversity memorisation copies autocorrelation_4k fine_peak_db rms_db".split()
 )
 
-flags.DEFINE_string("data_dir", "", "Folder of recordings; default: those that the model learned from.")
+config.define_flags(["data_dir"])
+flags.adopt_module_key_flags(checkpoints)
 flags.DEFINE_integer("eval_n", 1000, "Generated slices, and at most as many recorded ones.", lower_bound=1)
-flags.DEFINE_string("checkpoint", "newest", "newest, best or a step.")
-flags.DEFINE_bool("watch", False, "Go on with each new checkpoint until Ctrl-C.")
 flags.DEFINE_bool("compare", False, "One table for several TRAIN_DIRs.")
 
 
@@ -33,81 +34,90 @@ def main(arguments):
     if not arguments or (len(arguments) > 1 and not values.compare):
         received = " ".join(arguments)
         raise UserError(f"needed: evaluate.py TRAIN_DIR, or --compare A B C. Received: {received!r}.")
-    if values.watch and (values.compare or values.checkpoint != "newest"):
-        raise UserError("--watch takes each newest checkpoint of one TRAIN_DIR; leave out --compare and --checkpoint.")
+    if values.compare and (values.all or values.watch):
+        raise UserError("--compare takes one checkpoint of each TRAIN_DIR; leave out --all and --watch.")
+    checkpoint = checkpoints.read_flag()
     cli.start_tensorflow(use_gpus=False)
-    from train_dir import TrainDir, parse_checkpoint
+    from train_dir import TrainDir
 
-    settings = {"data_dir": values.data_dir or None, "n": values.eval_n}
     train_dirs = [TrainDir(path) for path in arguments]
-    if values.compare:
-        compare(train_dirs, checkpoint=parse_checkpoint(values.checkpoint), **settings)
-    elif values.watch:
-        watch(*train_dirs, **settings)
-    else:
-        evaluate(*train_dirs, checkpoint=parse_checkpoint(values.checkpoint), **settings)
+    for train_dir in train_dirs:
+        train_dir.read_config()
+    evaluated = []
+    for train_dir in train_dirs:
+        wanted = checkpoints.iterate(train_dir, checkpoint, every=values.all, watch=values.watch)
+        evaluated += evaluate(train_dir, wanted, values.eval_n, values.data_dir or None)
+    if len(evaluated) > 1:
+        print(comparison_table(evaluated))
+    if values.compare and not values.data_dir and len({result.config["data_dir"] for result in evaluated}) > 1:
+        print("each against its own recordings: distances compare where all have the same, --data_dir FOLDER")
 
 
-def evaluate(train_dir, checkpoint=None, data_dir=None, n=1000, evaluator=None):
-    """Evaluates a checkpoint: prints its table, records it and writes the report.
+def evaluate(train_dir, wanted, n=1000, data_dir=None):
+    """Evaluates checkpoints: prints their tables, records them and writes their report.
 
     Args:
         train_dir: `TrainDir`.
-        checkpoint: See `TrainDir.load_generator`.
-        data_dir: Path-like or None, see `evaluation.Evaluator`.
+        wanted: Iterable of checkpoints as `TrainDir.load_generator` takes them.
         n: Integer, generated slices.
-        evaluator: `evaluation.Evaluator` to use again, or None.
+        data_dir: Path-like or None, see `evaluation.Evaluator`.
 
     Returns:
-        `results.Result` and the evaluator.
+        List of `results.Result`.
 
     Raises:
         UserError: There is no such checkpoint or there are too few slices; or the folder cannot be written.
     """
     import evaluation
-    from train_dir import generate_clips
+    from report import write_report
 
-    generator, step = train_dir.load_generator(checkpoint)
-    evaluator = evaluator or evaluation.Evaluator(
-        train_dir, train_dir.read_config(), n, data_dir=data_dir, show_progress=True
-    )
-    result = evaluator.evaluate(lambda z: generate_clips(generator, z, _BATCH), step)
-    is_best = evaluator.record(result)
-    print(f"step {step} of {train_dir}, {n} slices")
-    print(result_table(result))
-    for verdict, rule in result.verdicts:
-        print(f"verdict   {verdict}: {rule}")
-    best = train_dir.read_best()
-    if best:
-        print(f"best      step {best['step']}, {'now ' if is_best else ''}in {train_dir.join('best')}")
-    return result, evaluator
-
-
-def watch(train_dir, data_dir=None, n=1000):
-    """Evaluates the newest checkpoint, and each new one until interrupted; see `evaluate`."""
-    train_dir.read_config()
-    evaluator, seen = None, []
-    print("waiting for checkpoints; Ctrl-C ends", flush=True)
-    while True:
-        newest = train_dir.steps()[-1:]
-        if newest != seen:
-            seen = newest
-            _, evaluator = evaluate(train_dir, data_dir=data_dir, n=n, evaluator=evaluator)
-        time.sleep(_POLL_S)
+    evaluator, evaluated = None, []
+    for checkpoint in wanted:
+        start_s = time.monotonic()
+        generator, step = train_dir.load_generator(checkpoint)
+        evaluator = evaluator or evaluation.Evaluator(
+            train_dir, train_dir.read_config(), n, data_dir=data_dir, show_progress=True
+        )
+        generate = _Timed(generator)
+        result = evaluator.evaluate(generate, step)
+        is_best = evaluator.record(result)
+        print(f"step {step} of {train_dir}, {n} slices")
+        print(result_table(result))
+        for verdict, rule in result.verdicts:
+            print(f"verdict   {verdict}: {rule}")
+        best = train_dir.read_best()
+        if best:
+            print(f"best      step {best['step']}, {'now ' if is_best else ''}in {train_dir.join('best')}")
+        print(f"report    {write_report(train_dir.path, result)}")
+        seconds = time.monotonic() - start_s
+        print(f"took      {seconds:.1f} s, of which {generate.seconds:.1f} s to generate", flush=True)
+        evaluated.append(result)
+    return evaluated
 
 
-def compare(train_dirs, checkpoint=None, data_dir=None, n=1000):
-    """Evaluates a checkpoint of each of several trainings and prints one table; see `evaluate`."""
-    for train_dir in train_dirs:
-        train_dir.read_config()
-    evaluated = [evaluate(train_dir, checkpoint, data_dir, n)[0] for train_dir in train_dirs]
+class _Timed:
+    """Generates clips, a batch at a time; `seconds` is the time it took."""
+
+    def __init__(self, generator):
+        self._generator = generator
+        self.seconds = 0.0
+
+    def __call__(self, z):
+        from train_dir import generate_clips
+
+        start_s = time.monotonic()
+        clips = generate_clips(self._generator, z, _BATCH)
+        self.seconds += time.monotonic() - start_s
+        return clips
+
+
+def comparison_table(evaluated):
+    """Returns one line of aligned text for each of several results."""
     rows = [["TRAIN_DIR", "step", *_COMPARED, "verdict"]]
-    for path, result in zip(train_dirs, evaluated):
+    for result in evaluated:
         verdict = ", ".join(name for name, _ in result.verdicts)
-        rows.append([str(path), str(result.step), *(_number(result.value(name)) for name in _COMPARED), verdict])
-    print(_align(rows))
-    if not data_dir and len({result.config["data_dir"] for result in evaluated}) > 1:
-        print("each against its own recordings: distances compare where all have the same, --data_dir FOLDER")
+        rows.append([result.train_dir, str(result.step), *(_number(result.value(name)) for name in _COMPARED), verdict])
+    return _align(rows)
 
 
 def result_table(result):

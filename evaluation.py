@@ -6,13 +6,13 @@ slices (ceiling), all of them against the same side of the recordings, see `anch
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
 import sys
-import time
 import zipfile
 
 import numpy as np
@@ -25,7 +25,7 @@ import metrics
 import results
 import verdicts
 from errors import UserError
-from progress import StatusLine, Timer, clock
+from progress import Meter
 from results import Result, Row
 from train_dir import BEST
 
@@ -112,6 +112,9 @@ class Evaluator:
         data_dir: Path-like, folder of recordings, or None for that of the config.
         show_progress: Boolean, show on stderr how far it is.
 
+    Attributes:
+        digest: String, of all that decides a result but the checkpoint.
+
     Raises:
         UserError: There are too few slices or no recordings, see `anchors.open_sides`.
     """
@@ -153,8 +156,8 @@ class Evaluator:
         """
         reference = self._reference
         read = functools.partial(self._generate, generate)
-        with _Meter("generated slices", self.n, self._show_progress) as meter:
-            generated = measure(read, self.n, self.config.data_sample_rate, meter.advance)
+        with self._meter("measuring generated slices", self.n) as advance:
+            generated = measure(read, self.n, self.config.data_sample_rate, advance)
         to_real = [_nearest(generated.log_mels, real) for real in (reference.log_mels, reference.other_log_mels)]
         values = _compare(generated, reference.embeddings, [d for d, _ in to_real], reference.distances)
         error = metrics.bootstrap_error(metrics.frechet_distance, generated.embeddings, reference.embeddings)
@@ -183,6 +186,7 @@ class Evaluator:
                 "noise": self._noise(reference.power, _MATCHED)(0, CLIPS),
             },
             pairs=self._closest_pairs(to_real, read),
+            evaluation=self.digest,
         )
 
     def record(self, result):
@@ -203,18 +207,27 @@ class Evaluator:
         score, best_score = result.value("frechet_distance"), self._best_score()
         if best_score is not None and best_score <= score:
             return False
-        return self.train_dir.keep_best(result.step, {"frechet_distance": score, "evaluation": self.digest})
+        return self.train_dir.keep_best(result.step, self._facts(score))
+
+    def _facts(self, score):
+        return {"frechet_distance": score, "evaluation": self.digest}
 
     def _best_score(self):
-        """Returns the Fréchet distance of the checkpoint in best/, or None."""
+        """Returns the Fréchet distance of the checkpoint in best/, or None where there is none that can be used."""
         best = self.train_dir.read_best()
-        if not best or best["evaluation"] == self.digest:
+        if not best or best.get("evaluation") == self.digest:
             return best and best["frechet_distance"]
         # It was measured against other recordings or with another n, and does not compare.
-        generator, _ = self.train_dir.load_generator(BEST)
-        read = functools.partial(self._generate, lambda z: generator(z, training=False).numpy())
-        embeddings = measure(read, self.n, self.config.data_sample_rate).embeddings
-        return metrics.frechet_distance(embeddings, self._reference.embeddings)
+        try:
+            generator, _ = self.train_dir.load_generator(BEST)
+            read = functools.partial(self._generate, lambda z: generator(z, training=False).numpy())
+            embeddings = measure(read, self.n, self.config.data_sample_rate).embeddings
+        except UserError as error:
+            print(f"the checkpoint in best/ is left out: {error}", file=sys.stderr)
+            return None
+        score = metrics.frechet_distance(embeddings, self._reference.embeddings)
+        self.train_dir.mark_best(best["step"], self._facts(score))
+        return score
 
     def _generate(self, generate, first, count):
         clips = generate(self._latents[first : first + count])
@@ -227,6 +240,15 @@ class Evaluator:
         # The same for every checkpoint: they differ by their weights alone.
         random = np.random.default_rng([self.config.train_seed, _LATENTS])
         return random.uniform(-1, 1, [self.n, self.config.wavegan_latent_dim]).astype(np.float32)
+
+    @contextlib.contextmanager
+    def _meter(self, label, total):
+        """Context that gives a function to say that so many more are done."""
+        if not self._show_progress:
+            yield lambda count: None
+            return
+        with Meter(label, total) as meter:
+            yield meter.advance
 
     def _noise(self, power, seed):
         return anchors.make_noise(power, self.config.data_slice_len, seed)
@@ -247,7 +269,7 @@ class Evaluator:
         settings = {name: value for name, value in dataclasses.asdict(self.config).items() if name.startswith("data_")}
         del settings["data_dir"], settings["data_cache_dir"]
         decides = [features.EMBEDDING_VERSION, self.n, self.config.train_seed, settings, self._recordings.identity]
-        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
     def _measure_reference(self):
         """Measures both sides of the recordings, held-out recordings, and noise: `_Reference`."""
@@ -259,8 +281,8 @@ class Evaluator:
         slices = [*sides, *(held_out if held_out not in (None, sides) else ())]
         sources = [(side.read, min(self.n, side.offsets)) for side in slices]
         sources += [(noise, min(self.n, _NOISE_SLICES)) for noise in (white, matched)]
-        with _Meter("recorded slices and noise", sum(n for _, n in sources), self._show_progress) as meter:
-            measured = [measure(read, n, self.config.data_sample_rate, meter.advance) for read, n in sources]
+        with self._meter("measuring recorded slices and noise", sum(n for _, n in sources)) as advance:
+            measured = [measure(read, n, self.config.data_sample_rate, advance) for read, n in sources]
         real, other, *held, white, matched = measured
         distances, _ = _nearest(other.log_mels, real.log_mels)
 
@@ -386,32 +408,3 @@ def _write_cache(path, digest, reference):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, digest=digest, **{f.name: getattr(reference, f.name) for f in dataclasses.fields(_Reference)})
-
-
-class _Meter:
-    """Context that shows on stderr how much of something is measured.
-
-    Args:
-        label: String, what is measured.
-        total: Integer.
-        is_shown: Boolean.
-    """
-
-    def __init__(self, label, total, is_shown):
-        self._label, self._total, self._done = label, total, 0
-        self._line = StatusLine(sys.stderr)
-        self._timer = Timer(self._line.interval_s)
-        self._is_shown = is_shown
-        self._start_s = time.monotonic()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self._line.close()
-
-    def advance(self, count):
-        self._done += count
-        if self._is_shown and self._timer.is_due():
-            left_s = (time.monotonic() - self._start_s) * (self._total / self._done - 1)
-            self._line.show(f"measuring {self._done} of {self._total} {self._label}  ETA {clock(left_s)}")

@@ -6,6 +6,7 @@ A line of metrics.jsonl is one JSON object:
     step, checkpoint        what was measured: a training step, and the checkpoint's name
     n                       generated slices
     embedding_version       `features.EMBEDDING_VERSION`
+    evaluation              digest of all that decides the measurement but the checkpoint: recordings, n, ...
     seconds                 since the epoch
 """
 
@@ -75,6 +76,7 @@ class Result:
     verdicts: list
     clips: dict
     pairs: list
+    evaluation: str = ""
 
     def value(self, metric):
         """Returns the value of a metric, or None where it was not measured."""
@@ -93,6 +95,7 @@ def append_history(train_dir, result):
         "checkpoint": result.checkpoint,
         "n": result.n,
         "embedding_version": result.embedding_version,
+        "evaluation": result.evaluation,
         "seconds": round(time.time(), 3),
     }
     lines = [{"metric": row.metric, "value": row.value, "error": row.error} | facts for row in result.rows]
@@ -106,30 +109,39 @@ def append_history(train_dir, result):
         os.fsync(file.fileno())
 
 
-def read_history(train_dir):
-    """Reads metrics.jsonl; lines that are not whole, or of earlier versions of the embedding, are left out.
+def read_history(train_dir, evaluation=None):
+    """Reads those lines of metrics.jsonl that compare with each other; what is no whole line is left out.
+
+    Measurements with another number of slices or of other recordings do not compare: of each metric those of the
+    evaluation that has measured the most steps are returned, the latest among equals. Earlier versions of the embedding
+    do not count.
 
     Args:
         train_dir: Path-like.
+        evaluation: String, see `Result`, to return those of one evaluation instead.
 
     Returns:
         Dict of metric to a list of (step, value, error) by step; of a step that was measured several times the
         last measurement.
     """
-    measured, newest_version = {}, None
+    measured = {}
     for line in _lines(os.path.join(train_dir, FILE)):
         try:
             record = json.loads(line)
             metric, step, value = str(record["metric"]), int(record["step"]), float(record["value"])
             error = None if record["error"] is None else float(record["error"])
-            version = record["embedding_version"]
+            alike = int(record["embedding_version"]), int(record["n"]), str(record["evaluation"])
         except (ValueError, TypeError, LookupError):
             continue
-        if version != newest_version:
-            measured, newest_version = {}, version
-        if math.isfinite(value):
-            measured.setdefault(metric, {})[step] = (step, value, error)
-    return {metric: [steps[step] for step in sorted(steps)] for metric, steps in measured.items()}
+        if math.isfinite(value) and evaluation in (None, record["evaluation"]):
+            groups = measured.setdefault(metric, {})
+            # The group that was measured last is the last.
+            groups[alike] = groups.pop(alike, {}) | {step: (step, value, error)}
+    longest = {
+        metric: max(reversed(groups.items()), key=lambda group: (group[0][0], len(group[1])))
+        for metric, groups in measured.items()
+    }
+    return {metric: [steps[step] for step in sorted(steps)] for metric, (_, steps) in longest.items()}
 
 
 def _lines(path):

@@ -238,13 +238,17 @@ class TrainDir:
                 return False
         except FileNotFoundError:
             return False
-        path = best.join("best.json")
-        with audio.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            json.dump({"step": step} | facts, file)
+        self.mark_best(step, facts)
         for other in set(best.steps()) - {step}:
             best._delete(other)
         best.mark_newest()
         return True
+
+    def mark_best(self, step, facts):
+        """Writes best.json: which checkpoint in best/ is the best, and facts to store beside it."""
+        path = self.join(BEST, "best.json")
+        with audio.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            json.dump({"step": step} | facts, file)
 
     def sweep(self):
         """Deletes what a killed training left half-written or half-deleted."""

@@ -15,7 +15,9 @@ import loader
 import summaries
 import wavegan
 from config import Config, merge, model_settings
+from early_stopping import EarlyStopping
 from errors import UserError
+from precision import choose_precision
 from progress import Progress, Timer
 from train_dir import TrainDir, variables_by_name
 from trainer import Trainer, choose_strategy, make_loss
@@ -55,7 +57,7 @@ def resolve_config(train_dir, given):
         `Config` with the loss's own rates filled in.
 
     Raises:
-        UserError: A setting that cannot change differs from the stored one, or --data_dir is missing.
+        UserError: A setting that cannot change differs from the stored one, or one that is needed is missing.
     """
     if train_dir.has_config:
         stored = train_dir.read_config()
@@ -68,6 +70,8 @@ def resolve_config(train_dir, given):
         config = Config(**given)
     if not config.data_dir:
         raise UserError("--data_dir is missing: a folder of recordings, such as --data_dir asmr/")
+    if config.train_patience and not config.train_eval_secs:
+        raise UserError("--train_patience counts evaluations; say how often, such as --train_eval_secs 600.")
     loss = make_loss(config)
     beta1, beta2 = loss.betas or (None, None)
     return dataclasses.replace(
@@ -126,21 +130,31 @@ def train(path, given, dry_run=False):
         train_dir.sweep()
         slices = open_slices(config)
         strategy = choose_strategy()
+        if config.train_precision == "auto":
+            config = dataclasses.replace(config, train_precision=choose_precision(config, strategy))
         trainer = Trainer(config, strategy)
-        _restore(trainer, train_dir)
-        if not (train_dir.has_config and train_dir.read_config().data_dir):
+        stored = train_dir.read_config() if train_dir.has_config else None
+        # An import has no recordings yet; another machine may have another precision.
+        is_new = not (stored and stored.data_dir and stored.train_precision == config.train_precision)
+        _restore(trainer, train_dir, partly=is_new)
+        if is_new:
             train_dir.write_config(config)
         _describe(trainer, train_dir)
         _loop(trainer, train_dir, slices)
 
 
-def _restore(trainer, train_dir):
-    """Restores the newest checkpoint, or the networks to fine-tune, or leaves the weights as drawn."""
+def _restore(trainer, train_dir, partly):
+    """Restores the newest checkpoint, or the networks to fine-tune, or leaves the weights as drawn.
+
+    Args:
+        trainer: `Trainer`.
+        train_dir: `TrainDir`.
+        partly: Boolean, the checkpoint may lack variables: an import holds the optimisers of the loss that it was
+            trained with, and float16 has a loss scale.
+    """
     config = trainer.config
     if train_dir.steps():
-        # An import holds the optimisers of the loss it was trained with; this run may have another one.
-        is_import = not train_dir.read_config().data_dir
-        step = train_dir.restore(trainer.checkpoint, partly=is_import)
+        step = train_dir.restore(trainer.checkpoint, partly=partly)
         for damaged in train_dir.steps():
             if damaged > step:
                 train_dir.set_aside(damaged)
@@ -182,12 +196,19 @@ def _loop(trainer, train_dir, slices):
     step = int(trainer.step.numpy())
     batches = iter(_distribute(trainer, slices, step))
     writer = summaries.create_writer(train_dir.path)
+    stopping = EarlyStopping(train_dir, config, trainer.generate) if config.train_eval_secs else None
     z = train_dir.latents(config, _PREVIEWED)
     real = slices.read(0, _PREVIEWED)
     audio.write_clips(train_dir.join("preview", "real.wav"), real, config.data_sample_rate)
 
     def save():
         train_dir.save(trainer.checkpoint, step, config.train_keep)
+
+    def evaluate():
+        if step not in train_dir.steps():
+            save()
+        progress.close()
+        print(stopping.evaluate(step), flush=True)
 
     def summarize():
         # Other reals and latents each time, and the same latents every time.
@@ -207,7 +228,7 @@ def _loop(trainer, train_dir, slices):
     saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
     progress = Progress(config, step, start_s)
     with StopSignal() as stop, contextlib.closing(progress):
-        while not (stop.received or progress.is_over(step)):
+        while not (stop.received or progress.is_over(step) or (stopping and stopping.is_over)):
             metrics = _iterate(trainer, batches, slices)
             step += 1
             _check_finite(metrics, step, trainer.config, train_dir)
@@ -218,12 +239,19 @@ def _loop(trainer, train_dir, slices):
                 summarize()
             if saving.is_due():
                 save()
+            if stopping and stopping.is_due():
+                evaluate()
         if progress.has_news:
             summaries.write_scalars(writer, step, progress.show(step))
         if step not in train_dir.steps():
             save()
+        if stopping and not (stop.received or stopping.has_evaluated(step)):
+            evaluate()
     writer.close()
-    print(f"{'stopped' if stop.received else 'done'}      step {step}, saved to {train_dir}")
+    why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
+    print(f"{'stopped' if stop.received else 'done'}      step {step}, {why}saved to {train_dir}")
+    if stopping:
+        print(f"best      {stopping.describe_best()}")
 
 
 def _distribute(trainer, slices, step):
