@@ -23,14 +23,13 @@ import numpy as np
 import audio
 import plots
 from errors import UserError
-from labelling import open_labelled
 from progress import Meter, StatusLine, Timer, clock
 
 _BATCH = 64
-_MAX_EPOCHS, _LEAST_BATCHES = 100, 20
+_MAX_EPOCHS, _LEAST_BATCHES = 40, 20
 # An epoch may be 20 batches, too few for the default of 0.99.
 _MOMENTUM = 0.9
-_LEARNING_RATE, _HALVE_AFTER, _STOP_AFTER = 1e-3, 3, 9
+_LEARNING_RATE, _STOP_AFTER, _LEAST_GAIN = 2e-3, 10, 1e-3
 _MOST_VALIDATED, _MOST_TRAIN_PROBABILITIES = 2000, 5000
 _SHIFT, _GAIN_DB, _NOISE_DB = 0.1, (-6, 6), (-80, -40)
 
@@ -76,7 +75,7 @@ class Trained:
 
 
 def build_network(labels, sample_rate_hz, slice_len, channels):
-    """Builds the network: 64 mel bands (window 32 ms or more, hop 8 ms or more), four convolutions, a mean, a softmax.
+    """Builds the network: 64 mel bands (window of 32 to 64 ms, a quarter of it a hop), four convolutions, softmax.
 
     Args:
         labels: Integer, how many.
@@ -88,8 +87,8 @@ def build_network(labels, sample_rate_hz, slice_len, channels):
         `keras.Model`, see `Classifier`.
     """
     layers = keras.layers
-    # A power of two of at least 32 ms, in four hops.
-    window_len = 1 << (sample_rate_hz * 32 // 1000 - 1).bit_length()
+    # A power of two of at least 32 ms, in four hops; short slices at high rates have less.
+    window_len = min(1 << (sample_rate_hz * 32 // 1000 - 1).bit_length(), slice_len // 8)
     log_mel = layers.MelSpectrogram(
         fft_length=window_len,
         sequence_stride=window_len // 4,
@@ -108,41 +107,43 @@ def build_network(labels, sample_rate_hz, slice_len, channels):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv_{number}")(x)
         x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"norm_{number}")(x)
         x = layers.MaxPooling2D(2, padding="same")(layers.ReLU()(x))
-    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    # The mean hears textures, the maximum events.
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    x = layers.Dropout(0.3)(x)
     return keras.Model(audio_in, layers.Dense(labels, activation="softmax", name="labels")(x))
 
 
-def train(folder, config, label_pattern="", test_pattern=""):
+def train(folder, config, labelled):
     """Trains a classifier, tests it, writes its files and prints its accuracy for each label.
 
     Args:
         folder: Path-like; it is made if it is not there.
-        config: `Config`; used are the settings of recordings, the seed and --train_max_secs.
-        label_pattern, test_pattern: See `labelling.open_labelled`.
+        config: `Config` of the labelled recordings; it also says the seed and --train_max_secs.
+        labelled: `labelling.Labelled`.
 
     Returns:
         `Trained`.
 
     Raises:
-        UserError: See `labelling.open_labelled`; or the folder cannot be written.
+        OSError: The folder cannot be written.
     """
     start_s = time.monotonic()
     # Whether it can be written is better known before the training than after it.
     os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
-    labels, train_part, validation, test = open_labelled(config, label_pattern, test_pattern, show_progress=True)
-    sizes = (part.per_epoch for part in (train_part, validation, test))
+    labels = labelled.labels
+    sizes = (part.per_epoch for part in (labelled.train, labelled.validation, labelled.test))
     print(f"labels    {len(labels)}: {', '.join(labels[:20])}{', ...' if len(labels) > 20 else ''}")
     print("slices    {} to learn from, {} to validate, {} to test on".format(*sizes), flush=True)
     keras.utils.set_random_seed(config.train_seed)
     classifier = Classifier(labels, config.data_sample_rate, config.data_slice_len, config.data_num_channels)
-    _fit(classifier, train_part, validation, config.train_seed, config.train_max_secs)
+    _fit(classifier, labelled.train, labelled.validation, config.train_seed, config.train_max_secs)
 
-    probabilities, truth = _classify(classifier, test, "test slices")
+    probabilities, truth = _classify(classifier, labelled.test, "test slices")
     counts = np.zeros([len(labels), len(labels)], np.int64)
     np.add.at(counts, (truth, probabilities.argmax(axis=1)), 1)
-    of_train, _ = _classify(classifier, train_part, "training slices", _MOST_TRAIN_PROBABILITIES)
+    of_train, _ = _classify(classifier, labelled.train, "training slices", _MOST_TRAIN_PROBABILITIES)
     # They come label by label, and the splits of an inception score must be alike.
     shuffled = [np.random.default_rng(config.train_seed).permutation(each) for each in (probabilities, of_train)]
     trained = Trained(classifier, float(counts.trace() / counts.sum()), *shuffled)
@@ -253,8 +254,9 @@ def _fit(classifier, train_part, validation, seed, max_s):
     """Trains until the loss on the validation part no longer falls, and takes the weights of its lowest."""
     start_s = time.monotonic()
     network = classifier.network
-    network.compile(keras.optimizers.Adam(_LEARNING_RATE), "sparse_categorical_crossentropy")
     per_epoch = max(_LEAST_BATCHES, -(-train_part.per_epoch // _BATCH))
+    rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, _MAX_EPOCHS * per_epoch)
+    network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
     best_loss, best_weights, worse = np.inf, network.get_weights(), 0
     line = StatusLine(sys.stderr)
     timer, news = Timer(line.interval_s), ""
@@ -273,12 +275,10 @@ def _fit(classifier, train_part, validation, seed, max_s):
                 continue
             validation_loss, accuracy = _validate(classifier, validation)
             news = f"  validation loss {validation_loss:.3f}, accuracy {accuracy:.1%}"
-            if validation_loss < best_loss:
+            if validation_loss < best_loss - _LEAST_GAIN:
                 best_loss, best_weights, worse = validation_loss, network.get_weights(), 0
             else:
                 worse += 1
-                if worse % _HALVE_AFTER == 0:
-                    network.optimizer.learning_rate.assign(network.optimizer.learning_rate / 2)
             if is_over or worse == _STOP_AFTER:
                 break
     finally:

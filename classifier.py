@@ -31,10 +31,15 @@ def main(arguments):
     settings = config.Config(**config.given_flags())
     if not settings.data_dir:
         raise UserError("--data_dir is missing: a folder of labelled recordings, such as --data_dir digits/")
+    import labelling
+
+    labelled = labelling.open_labelled(
+        settings, flags.FLAGS.label_pattern, flags.FLAGS.test_pattern, show_progress=True
+    )
     cli.start_tensorflow()
     import classification
 
-    classification.train(arguments[1], settings, flags.FLAGS.label_pattern, flags.FLAGS.test_pattern)
+    classification.train(arguments[1], settings, labelled)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,23 @@ class LabelledSlices:
                 yield slices.read(first, min(batch_size, count - first)), label
 
 
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Labelled recordings, divided by files: no recording has slices in two parts.
+
+    Attributes:
+        labels: List of strings.
+        train, validation, test: `LabelledSlices`.
+    """
+
+    labels: list
+    train: LabelledSlices
+    validation: LabelledSlices
+    test: LabelledSlices
+
+
 def open_labelled(config, label_pattern="", test_pattern="", show_progress=False):
-    """Opens labelled recordings, divided by files: no recording has slices in two parts.
+    """Opens labelled recordings; a tenth of those that are not tested on are for validation.
 
     Args:
         config: `Config`.
@@ -73,7 +88,7 @@ def open_labelled(config, label_pattern="", test_pattern="", show_progress=False
         show_progress: Boolean, see `loader.open_recordings`.
 
     Returns:
-        List of labels, and three `LabelledSlices`: training, validation (a tenth of what is not tested on) and test.
+        `Labelled`.
 
     Raises:
         UserError: A pattern is not valid, a recording has no label, there is one label, or a label has too few
@@ -114,7 +129,7 @@ def open_labelled(config, label_pattern="", test_pattern="", show_progress=False
                 part.append(loader.Slices.from_config(files, config))
         except UserError as error:
             raise UserError(f"label {label!r}: {error}") from error
-    return list(groups), *(LabelledSlices(tuple(part)) for part in parts)
+    return Labelled(list(groups), *(LabelledSlices(tuple(part)) for part in parts))
 
 
 def _compile(flag, pattern):
