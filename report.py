@@ -31,7 +31,7 @@ _COLUMNS = 4
 """Clips beside each other in a picture."""
 
 _LOSSLESS_BYTES = 5_000_000
-"""More sound than this, as 16-bit samples, is coded with loss: the page stays below 10 MB."""
+"""More sound than this, as 16-bit samples, is coded with loss: the page stays at some 10 MB."""
 
 _LEAST_HZ, _MOST_HZ = 8000, 96000
 """Sample rates that browsers play."""
@@ -75,7 +75,9 @@ def write_report(train_dir_path, result):
     rate_hz = result.sample_rate_hz
     title = "generated (left) and nearest recorded slice (right)"
     pictures = [_picture([("generated", [fake, real])], rate_hz, title) for _, fake, real in result.pairs]
-    page = _page(result, results.read_history(train_dir.path), train_dir.read_best(), pictures)
+    # Points compare with the lines of recordings and noise where they are of the same evaluation.
+    history = results.read_history(train_dir.path) | results.read_history(train_dir.path, result.evaluation)
+    page = _page(result, history, train_dir.read_best(), pictures)
     path = train_dir.join("report", "index.html")
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -52,6 +52,11 @@ def whole(tmp_path_factory):
     for step, frechet in ((100, 400.0), (200, 100.0), (300, 2.0)):
         rows = [dataclasses.replace(row, value=frechet) if k == 0 else row for k, row in enumerate(result.rows)]
         results.append_history(train_dir, dataclasses.replace(result, step=step, rows=rows))
+    other = Row("inception_score", 4.0, 0.5, None, None, None, None, "classes", False)
+    for step in (100, 200, 300, 400):
+        # Of other recordings, so that it does not compare; and of a classifier.
+        rows = [*result.rows, other]
+        results.append_history(train_dir, dataclasses.replace(result, step=step, rows=rows, evaluation="other"))
     mark_best(train_dir, 200)
     return result, pathlib.Path(write_report(train_dir, result))
 
@@ -75,6 +80,7 @@ def make_result(train_dir, slice_len=SLICE_LEN, rate_hz=RATE_HZ, channels=1, cli
         "checkpoint": "ckpt-300",
         "n": 1000,
         "embedding_version": 1,
+        "evaluation": "this",
         "sample_rate_hz": rate_hz,
         "config": dataclasses.asdict(config),
         "rows": rows,
@@ -228,8 +234,9 @@ def test_marks_lie_where_the_values_lie(browser, whole):
 
 def test_curves_over_checkpoints(browser, whole):
     show(browser, whole[1])
-    assert text_of(browser, ".curves figcaption code") == ["frechet_distance", "ndb", "rms_db"]
-    assert text_of(browser, "figure:first-child circle title")[:3] == [
+    names = ["frechet_distance", "ndb", "rms_db", "inception_score"]
+    assert text_of(browser, ".curves figcaption code") == names
+    assert text_of(browser, ".curves figure:first-child circle title") == [
         "step 100: 400.0 ± 0.2",
         "step 200: 100.0 ± 0.2",
         "step 300: 2.0 ± 0.2",
