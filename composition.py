@@ -29,6 +29,9 @@ GENERATED_AT_ONCE = 16
 
 _BANDS = 24
 _SHORTEST_EDGE = 512
+_LOOP_BEGINS_S, _LOOP_RETURNS_S = 6.0, 20.0
+"""The first seconds of a loop are what its last seconds go back to."""
+
 _PILOT = 1 << 40
 """Index of the first piece of the pilot: pieces that are only measured."""
 
@@ -46,20 +49,20 @@ class Piece:
         index: Integer, its number in its voice: with the seed it gives the latent vector.
         start: Integer, the frame at which it begins.
         skip: Integer, frames left out at its beginning (aligned fades).
-        gain_db: Float.
         turn: Integer, the turn of its line that it belongs to, see `Turns`.
         correlation_in, correlation_out: Floats, how alike this piece and the one before, or the next, are where they
             overlap: 1 for the same, 0 for unrelated.
+        gains_db: Floats, the gain of each of as many stretches of equal length; between their middles it glides.
     """
 
     line: int
     index: int
     start: int
     skip: int = 0
-    gain_db: float = 0.0
     turn: int = 0
     correlation_in: float = 0.0
     correlation_out: float = 0.0
+    gains_db: tuple = (0.0,)
 
 
 class Latents:
@@ -85,7 +88,9 @@ class Latents:
         if self._keyframe_pieces is None or index >= _PILOT:
             return self._random(index)
         keyframe, share = divmod(index / self._keyframe_pieces, 1)
-        return slerp(self._random(int(keyframe)), self._random(int(keyframe) + 1), share)
+        turned = slerp(self._random(int(keyframe)), self._random(int(keyframe) + 1), share)
+        # Between two corners of the cube an arc leaves it.
+        return np.clip(turned, -self._truncation, self._truncation)
 
     def _random(self, number):
         random = np.random.default_rng([*self._seed, number])
@@ -155,6 +160,7 @@ class Voice:
         stereo_width: Float in [0, 1]; a mono model's left and right: 0 alike, 1 as different as two pieces.
 
     Attributes:
+        output_rate_hz: Integer.
         offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
             one.
         left_out: Integer, pieces rejected so far.
@@ -164,7 +170,7 @@ class Voice:
         self._generate = generate
         self._latents = latents
         self._sample_rate_hz = sample_rate_hz
-        self._output_rate_hz = output_rate_hz
+        self.output_rate_hz = output_rate_hz
         self._channels = channels
         self._angle = np.pi / 4 * stereo_width
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
@@ -203,10 +209,10 @@ class Voice:
         return [self._resample(x) for x in middle]
 
     def _resample(self, x):
-        if self._sample_rate_hz == self._output_rate_hz:
+        if self._sample_rate_hz == self.output_rate_hz:
             return x
         # Piece by piece: the ends ring into fades, and no piece depends on its neighbours.
-        return soxr.resample(x, self._sample_rate_hz, self._output_rate_hz).astype(np.float32)
+        return soxr.resample(x, self._sample_rate_hz, self.output_rate_hz).astype(np.float32)
 
     def calibrate(self, count=192, most_left_out=0.2):
         """Makes a pilot of pieces, and leaves out from now on what is silent, clipped, shifted or an outlier in it.
@@ -299,17 +305,12 @@ class Joining:
         shape: "equal_power" or "linear".
         candidates: Integer >= 1, pieces among which the next one is chosen.
         align: Integer, frames by which a piece may be moved to run on in phase; 0 for none.
-        max_jump_db: Float, the largest step of level from piece to piece, and above the quietest mean level of the
-            last `memory` frames.
-        memory: Integer, frames.
     """
 
     fade: int
     shape: str = "equal_power"
     candidates: int = 8
     align: int = 0
-    max_jump_db: float = 6.0
-    memory: int = 0
 
 
 class Line:
@@ -341,7 +342,7 @@ class Line:
     def pieces(self, turn, start, end):
         """Chooses the pieces of a turn, from a frame on until they reach another: yields `Piece`."""
         voice, joining = self.voice, self.joining
-        waiting, last_tail, levels_db, last = [], None, [], None
+        waiting, last_tail, last = [], None, None
         while start < end:
             while len(waiting) < joining.candidates:
                 waiting.append(self._next_good())
@@ -352,24 +353,17 @@ class Line:
                 choice = int(np.argmin(costs))
             index, traits, _ = waiting.pop(choice)
             waiting = [(i, t, passed + 1) for i, t, passed in waiting]
-            gain_db = 0.0
-            if levels_db:
-                lowest_db = levels_db[-1][1] - joining.max_jump_db
-                highest_db = _quietest(levels_db, joining.memory) + joining.max_jump_db
-                gain_db = float(np.clip(traits.level_db, min(lowest_db, highest_db), highest_db)) - traits.level_db
             samples = voice[index]
             skip = 0
             if joining.align and last:
                 skip = _best_lag(last[1][-joining.fade :], samples[: joining.fade + joining.align])
-            piece = Piece(self.number, index, start, skip, round(gain_db, 3), turn)
+            piece = Piece(self.number, index, start, skip, turn)
             if last:
                 correlation = self._correlation(last[1], samples[skip:])
                 piece = dataclasses.replace(piece, correlation_in=correlation)
                 yield dataclasses.replace(last[0], correlation_out=correlation)
             last = piece, samples
-            last_tail = traits.tail_db + gain_db
-            levels_db = [each for each in levels_db if each[0] > start - 2 * joining.memory]
-            levels_db.append((start, traits.level_db + gain_db))
+            last_tail = traits.tail_db
             start += voice.piece_len - skip - joining.fade
         if last:
             yield last[0]
@@ -392,31 +386,13 @@ class Line:
                 return index, traits, 0
 
     def samples(self, piece):
-        """Returns the samples of a piece with its fades and gains, float32 `[frames, channels]`."""
-        x = self.voice[piece.index][piece.skip :] * np.float32(amplitude(piece.gain_db + self.gain_db))
+        """Returns the samples of a piece with its fades and the gain of the line, float32 `[frames, channels]`."""
+        x = self.voice[piece.index][piece.skip :] * np.float32(amplitude(self.gain_db))
         fade = self.joining.fade
         if fade:
             x[:fade] *= self._fade_in * evenness(fade, piece.correlation_in)[:, None]
             x[-fade:] *= self._fade_in[::-1] * evenness(fade, piece.correlation_out)[:, None]
         return x
-
-
-def _quietest(levels_db, memory):
-    """The least of the mean levels, over `memory` frames each, that ended within the last `memory` frames.
-
-    What stays within some dB of it cannot make the level of a window jump by more against the window before.
-
-    Args:
-        levels_db: List of (start, level in dB) of pieces, in order, that reaches back at least twice `memory`.
-        memory: Integer, frames.
-
-    Returns:
-        Float, dB; at most the last level.
-    """
-    starts, levels = np.array(levels_db).T
-    powers = 10 ** (levels / 10)
-    means = [np.mean(powers[(starts > end - memory) & (starts <= end)]) for end in starts if end > starts[-1] - memory]
-    return min(10 * np.log10(min(means, default=powers[-1])), levels[-1])
 
 
 def _best_lag(tail, head):
@@ -477,6 +453,40 @@ def _multiply(x, x_start, weights, weights_start):
         x[start - x_start : end - x_start] *= weights[start - weights_start : end - weights_start]
 
 
+class _Stretches:
+    """Stretches of equal length of a piece, each with weights that fade into its neighbours' and sum to 1.
+
+        1 ---.     .-----.     .---
+              \\   /       \\   /
+               \\ /         \\ /            three stretches, x is the middle of each
+        0    x  '     x     '  x
+
+    Args:
+        frames: Integer, of the piece.
+        count: Integer, of the stretches.
+    """
+
+    def __init__(self, frames, count):
+        self._times = np.arange(frames)
+        self._middles = (np.arange(count) + 0.5) * frames / count
+
+    @property
+    def count(self):
+        """How many."""
+        return len(self._middles)
+
+    def cut(self, x, number):
+        """Returns a stretch of `x` under its weights, and the frame at which it begins."""
+        weights = np.interp(self._times, self._middles, np.arange(len(self._middles)) == number)
+        sounding = np.flatnonzero(weights)
+        first, last = sounding[0], sounding[-1] + 1
+        return x[first:last] * weights[first:last, None], first
+
+    def curve(self, gains_db):
+        """Returns the gain of every frame, float32 `[frames, 1]`."""
+        return np.interp(self._times, self._middles, amplitude(gains_db)).astype(np.float32)[:, None]
+
+
 class Composition:
     """The sum of lines, from which stretches are taken from the beginning to the end.
 
@@ -488,13 +498,16 @@ class Composition:
         loop_fade: Integer; above 0 the end runs into the beginning under a cross-fade of so many frames.
         gain_db: Float, of everything.
         pieces: Iterable of `Piece` ordered by start, or None to choose them.
+        guard: `StartleGuard` that sets the gains of the pieces, or None for the gains they have.
     """
 
-    def __init__(self, lines, frames, turns=None, fade_in=0, fade_out=0, loop_fade=0, gain_db=0.0, pieces=None):
+    def __init__(
+        self, lines, frames, turns=None, fade_in=0, fade_out=0, loop_fade=0, gain_db=0.0, pieces=None, guard=None
+    ):
         self._lines = lines
         self.frames = frames
         self._turns = turns or Turns(len(lines))
-        self._fades = (fade_in, fade_out)
+        self.fades = (fade_in, fade_out)
         self.loop_fade = loop_fade
         self._gain = np.float32(amplitude(gain_db))
         self._channels = lines[0].voice[0].shape[1]
@@ -502,6 +515,9 @@ class Composition:
         self._next = next(self._upcoming, None)
         self._active = []
         self._beginning = np.zeros([0, self._channels], np.float32)
+        self._guard = guard
+        self._begun = set()
+        self._power_of_beginning = 0.0
         self.used = []
 
     @property
@@ -533,7 +549,7 @@ class Composition:
         if not self.loop_fade:
             x = self._linear(start, end)
             x[: max(0, -start)] = 0
-            fade_in_frames, fade_out_frames = self._fades
+            fade_in_frames, fade_out_frames = self.fades
             _multiply(x, start, fade_in(fade_in_frames)[:, None], 0)
             if self.frames is not None:
                 _multiply(x, start, fade_in(fade_out_frames)[::-1, None], self.frames - fade_out_frames)
@@ -563,15 +579,43 @@ class Composition:
         x = np.zeros([end - start, self._channels], np.float32)
         while self._next is not None and self._next.start < end:
             piece, self._next = self._next, next(self._upcoming, None)
-            self.used.append(piece)
-            line = self._lines[piece.line]
-            if piece.start + line.voice.piece_len - piece.skip > start:
-                samples = line.samples(piece) * self._gain
+            piece_len = self._lines[piece.line].voice.piece_len - piece.skip
+            is_heard = piece.start + piece_len > start
+            if is_heard or self._guard:
+                samples = self._lines[piece.line].samples(piece) * self._gain
                 self._turns.weigh(samples, piece)
-                self._active.append((piece, samples))
+                if self._guard:
+                    piece = dataclasses.replace(piece, gains_db=self._guarded(piece, samples))
+                if any(piece.gains_db):
+                    samples *= _Stretches(piece_len, len(piece.gains_db)).curve(piece.gains_db)
+                if is_heard:
+                    self._active.append((piece, samples))
+            self.used.append(piece)
         self._active = [(piece, samples) for piece, samples in self._active if piece.start + len(samples) > start]
         for piece, samples in self._active:
             low, high = max(start, piece.start), min(end, piece.start + len(samples))
             if low < high:
                 x[low - start : high - start] += samples[low - piece.start : high - piece.start]
         return x
+
+    def _guarded(self, piece, samples):
+        """Returns the gains of a piece that the guard asks for."""
+        guard, rate_hz = self._guard, self._lines[piece.line].voice.output_rate_hz
+        # What fades in before frame 0 is not heard.
+        unheard = max(0, -piece.start)
+        if piece.turn == 0 and piece.line not in self._begun:
+            self._begun.add(piece.line)
+            guard.begin(samples[unheard : len(samples) - self._lines[piece.line].joining.fade])
+        guard.advance(max(0, piece.start))
+        if piece.start < self.loop_fade + _LOOP_BEGINS_S * rate_hz:
+            self._power_of_beginning = guard.loudest
+        is_near_end = self.loop_fade and piece.start > self.frames - _LOOP_RETURNS_S * rate_hz
+        returns_to = self._power_of_beginning if is_near_end else 0.0
+        # One gain for a piece of a second, which keeps its shape; more for one that may rise within itself.
+        stretches = _Stretches(len(samples), max(1, round(len(samples) / rate_hz)))
+        gains_db = []
+        for number in range(stretches.count):
+            x, first = stretches.cut(samples, number)
+            x, first = x[max(0, unheard - first) :], max(first, unheard)
+            gains_db.append(guard.add(x, piece.start + first, returns_to))
+        return tuple(gains_db)

@@ -1,6 +1,7 @@
 """Sound files of any length, written block by block: WAV (RF64 above 4 GB), FLAC, OGG Vorbis, Opus, MP3, stdout."""
 
 import contextlib
+import io
 import os
 import shutil
 import struct
@@ -24,6 +25,7 @@ _RATES_HZ = {
     ".opus": (8000, 12000, 16000, 24000, 48000),
     ".mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
+_DECODED_FRAMES = 1 << 17
 _LARGEST_WAV_BYTES = 2**32 - 2**16
 _LOSSY_BYTES_A_SECOND = 40_000
 _MOST_VORBIS_RATE_HZ = 200_000
@@ -108,9 +110,19 @@ class Output:
                 "write a shorter file, or one of another format."
             )
 
+    def round_trip(self, x):
+        """Encodes samples and decodes them: float32 `[frames, channels]`, what a listener hears."""
+        buffer = io.BytesIO()
+        soundfile.write(buffer, x, self.sample_rate_hz, self.subtype, format=self.format)
+        buffer.seek(0)
+        return soundfile.read(buffer, dtype="float32", always_2d=True)[0]
+
     @contextlib.contextmanager
-    def open(self):
+    def open(self, check=None):
         """Context that gives a function to write blocks; the file appears under its name when the block ends.
+
+        Args:
+            check: Function of the path of the whole file, called before it gets its name; not for stdout.
 
         Yields:
             Function of what `encode` returned.
@@ -121,14 +133,16 @@ class Output:
                     stdout.write(self._endless_wav_header())
                 yield lambda samples: stdout.write(self._bytes(samples))
             return
-        with (
-            audio.replace_atomically(self.path) as temporary,
-            soundfile.SoundFile(
-                temporary, "w", self.sample_rate_hz, self.channels, self.subtype, format=self.format
-            ) as file,
-            audio.sndfile_writing(),
-        ):
-            yield file.write
+        with audio.replace_atomically(self.path) as temporary:
+            with (
+                soundfile.SoundFile(
+                    temporary, "w", self.sample_rate_hz, self.channels, self.subtype, format=self.format
+                ) as file,
+                audio.sndfile_writing(),
+            ):
+                yield file.write
+            if check:
+                check(temporary)
 
     def encode(self, number, x):
         """Returns what is stored of a block: dithered integers, or the samples where the format is lossy.
@@ -155,3 +169,9 @@ class Output:
             + form
             + struct.pack("<4sI", b"data", unknown)
         )
+
+
+def decode(path):
+    """Yields the samples of a sound file in blocks, float32 `[frames, channels]`."""
+    with soundfile.SoundFile(path) as file:
+        yield from file.blocks(_DECODED_FRAMES, dtype="float32", always_2d=True)

@@ -15,6 +15,7 @@ USAGE = """One or more trained models -> one finished sound file: pieces joined 
     generate.py --from asmr.json --start 3:10 --end 3:20 --out stretch.flac
 """
 
+flags.DEFINE_string("checkpoint", "newest", "newest, best (kept by evaluate.py) or a step.")
 flags.DEFINE_float("minutes", 0.0, "Length, minutes; added to --hours.", lower_bound=0)
 flags.DEFINE_float("hours", 0.0, "Length, hours.", lower_bound=0)
 flags.DEFINE_string(
@@ -55,7 +56,7 @@ flags.DEFINE_float(
 
 flags.DEFINE_float("lufs", -30.0, "Loudness, LUFS.", lower_bound=-70, upper_bound=-5)
 flags.DEFINE_float("peak_dbtp", -3.0, "Ceiling of the true peak, dB.", lower_bound=-40, upper_bound=0)
-flags.DEFINE_float("max_jump_db", 6.0, "Largest step of level from piece to piece, dB.", lower_bound=0)
+flags.DEFINE_float("max_jump_db", 6.0, "Largest rise of the short-term loudness within 3 s, dB.", lower_bound=1)
 flags.DEFINE_float("fade_in_s", 3.0, "Fade at the beginning, seconds.", lower_bound=0)
 flags.DEFINE_float(
     "fade_out_s", 5.0, "Fade at the end, seconds; with --loop the cross-fade of end and beginning.", lower_bound=0
@@ -67,9 +68,9 @@ flags.DEFINE_string("start", None, "Where the stretch begins, h:m:s, m:s or seco
 flags.DEFINE_string("end", None, "Where the stretch ends.")
 
 _SETTINGS = (
-    "overwrite keep_partial sample_rate stdout_format precision seed layout stretch_s model_fade_s fade_s fade_shape "
-    "candidates align max_left_out latents walk_s truncation stereo lufs peak_dbtp max_jump_db fade_in_s fade_out_s "
-    "loop"
+    "checkpoint overwrite keep_partial sample_rate stdout_format precision seed layout stretch_s model_fade_s fade_s "
+    "fade_shape candidates align max_left_out latents walk_s truncation stereo lufs peak_dbtp max_jump_db fade_in_s "
+    "fade_out_s loop"
 ).split()
 
 

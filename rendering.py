@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -16,11 +17,11 @@ import tensorflow as tf
 import audio
 import plots
 from composition import Composition, CompositionError, Joining, Latents, Line, Piece, Turns, Voice
-from encoding import Output
+from encoding import Output, decode
 from errors import UserError
-from mastering import Limiter, LoudnessMeter, decibels, true_peak
+from mastering import Levels, Limiter, LoudnessMeter, StartleGuard, amplitude, decibels
 from progress import StatusLine, Timer, clock
-from train_dir import TrainDir
+from train_dir import BEST, TrainDir, parse_checkpoint
 
 BLOCK_FRAMES = 1 << 17
 """Frames that are mastered at once. Blocks begin at multiples of it, so a block is always the same samples."""
@@ -32,7 +33,10 @@ _LEVELLED_S = 300.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
 _LEVELLED_STRETCHES = 10
-_SHORT_TERM_S = 3.0
+_CODEC_S, _MOST_CODEC_GAIN_DB, _CODEC_RESERVE_DB = 20.0, 6.0, 0.5
+"""What a codec does to level and peaks is measured on so many seconds; peaks get a reserve for all the others."""
+
+_TOLERANCE_DB = 0.1
 _ENDLESS_S = 8 * 3600.0
 _BLOCKS_AHEAD = 3
 _SHORTEST_FILE_S = 0.4
@@ -62,16 +66,34 @@ class Model:
     generate: object
 
     @classmethod
-    def load(cls, path, precision, step=None):
-        """Loads the newest checkpoint of a TRAIN_DIR, or the one of a step; `precision` is its dtype policy."""
+    def load(cls, path, precision, checkpoint=None):
+        """Loads a checkpoint of a TRAIN_DIR, see `TrainDir.load_generator`; `precision` is its dtype policy."""
         train_dir = TrainDir(path)
         config = train_dir.read_config()
-        generator, step = train_dir.load_generator(step, precision)
+        generator, step = train_dir.load_generator(checkpoint, precision)
         digest = hashlib.sha256()
         for weight in generator.get_weights():
             digest.update(np.ascontiguousarray(weight))
         run = tf.function(lambda z: generator(z, training=False))
         return cls(train_dir.path, step, digest.hexdigest(), config, lambda z: run(tf.constant(z)).numpy())
+
+    @classmethod
+    def load_again(cls, identity, precision):
+        """Loads what `identify` returned: from the TRAIN_DIR, or from its best/ where it is kept longer.
+
+        Raises:
+            UserError: The checkpoint has gone or changed.
+        """
+        path, step = identity["train_dir"], identity["step"]
+        best = TrainDir(path).read_best()
+        is_only_best = best and best["step"] == step not in TrainDir(path).steps()
+        model = cls.load(path, precision, BEST if is_only_best else step)
+        if model.digest != identity["digest"]:
+            raise UserError(
+                f"the checkpoint of step {step} in {path!r} is not the one that was rendered; put it back from a "
+                "backup."
+            )
+        return model
 
     def identify(self):
         """Returns what the manifest keeps."""
@@ -90,7 +112,8 @@ def render(paths, out, settings):
         UserError: See `generate.py`.
     """
     options = _Options(settings)
-    models = [Model.load(path, options.precision) for path in paths]
+    checkpoint = parse_checkpoint(options.checkpoint)
+    models = [Model.load(path, options.precision, checkpoint) for path in paths]
     rates_hz = [model.config.data_sample_rate for model in models]
     rate_hz = options.sample_rate or max(rates_hz)
     for model in models:
@@ -116,6 +139,8 @@ def render(paths, out, settings):
             pilots_left_out.append(voice.calibrate(PILOT_PIECES, options.max_left_out))
             _say(f"pilot     {model.train_dir}: {pilots_left_out[-1]} of {PILOT_PIECES} pieces would be left out")
         line_gains_db, master_gain_db = _level(voices, joining, gains_db, output, options)
+        codec_gain_db, ceiling_dbtp = _measure_codec(voices, joining, line_gains_db, master_gain_db, output, options)
+        master_gain_db = round(master_gain_db + codec_gain_db, 3)
         lines = _make_lines(voices, joining, line_gains_db)
         for voice in voices:
             voice.left_out = 0
@@ -134,6 +159,7 @@ def render(paths, out, settings):
         "offsets": [voice.offset.tolist() for voice in voices],
         "line_gains_db": line_gains_db,
         "master_gain_db": master_gain_db,
+        "ceiling_dbtp": ceiling_dbtp,
     }
     _report(_write(composition, output, options, head), output, options)
 
@@ -152,15 +178,7 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     """
     manifest = _read_manifest(manifest_path)
     options = _Options(manifest["settings"] | {"overwrite": overwrite})
-    models = []
-    for identity in manifest["models"]:
-        model = Model.load(identity["train_dir"], options.precision, identity["step"])
-        if model.digest != identity["digest"]:
-            raise UserError(
-                f"the checkpoint of step {identity['step']} in {identity['train_dir']!r} has changed since "
-                f"{os.fspath(manifest_path)!r} was written; put it back from a backup."
-            )
-        models.append(model)
+    models = [Model.load_again(identity, options.precision) for identity in manifest["models"]]
     rate_hz, frames = manifest["sample_rate_hz"], manifest["frames"]
     # Fewer than planned where it was stopped.
     written = manifest["result"]["frames"]
@@ -180,7 +198,7 @@ def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     lines = _make_lines(voices, joining, manifest["line_gains_db"])
     pieces = [Piece(**{name: piece[name] for name in _PIECE_FIELDS}) for piece in manifest["pieces"]]
     composition = _compose(lines, whole, options, manifest["master_gain_db"], pieces)
-    limit = Limiter(options.peak_dbtp, rate_hz)
+    limit = Limiter(manifest["ceiling_dbtp"], rate_hz)
     with output.open() as write:
         for number in range(start // BLOCK_FRAMES, -(-end // BLOCK_FRAMES)):
             first = number * BLOCK_FRAMES
@@ -198,7 +216,8 @@ class _Options:
 
 
 _MANIFEST_FIELDS = (
-    "settings models sample_rate_hz channels frames joining offsets line_gains_db master_gain_db pieces result"
+    "settings models sample_rate_hz channels frames joining offsets line_gains_db master_gain_db ceiling_dbtp pieces "
+    "result"
 ).split()
 _PIECE_FIELDS = [field.name for field in dataclasses.fields(Piece)]
 
@@ -214,6 +233,7 @@ def _read_manifest(path):
             manifest = json.load(file)
         for name in _MANIFEST_FIELDS:
             manifest[name]
+        Joining(**manifest["joining"])
         for piece in manifest["pieces"]:
             Piece(**{name: piece[name] for name in _PIECE_FIELDS})
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -274,8 +294,6 @@ def _make_joining(voices, output, options):
         shape=options.fade_shape,
         candidates=options.candidates,
         align=fade // 2 if options.align else 0,
-        max_jump_db=options.max_jump_db,
-        memory=round(_SHORT_TERM_S * output.sample_rate_hz),
     )
 
 
@@ -300,7 +318,7 @@ def _level(voices, joining, gains_db, output, options):
         meter = LoudnessMeter(output.sample_rate_hz, output.channels)
         for number in range(stretches):
             lines = _make_lines(voices, joining, gains_db, frames * number // stretches)
-            meter.add(Composition(lines, stretch).mix(0, stretch))
+            meter.add(_mix_alone(lines, stretch, 0.0, output, options))
         return meter.integrated()
 
     line_gains_db = []
@@ -315,7 +333,48 @@ def _level(voices, joining, gains_db, output, options):
     return line_gains_db, round(float(options.lufs - loudness(voices, line_gains_db)), 3)
 
 
+def _measure_codec(voices, joining, gains_db, gain_db, output, options):
+    """Encodes and decodes some seconds, since a lossy format changes level and peaks.
+
+    Returns:
+        Float, dB to add so that the decoded sound is as loud as it was; float, the limiter's ceiling that keeps the
+        decoded peaks below `--peak_dbtp`.
+    """
+    if output.is_pcm:
+        return 0.0, options.peak_dbtp
+    rate_hz = output.sample_rate_hz
+    if options.layout == "mix":
+        groups = [_make_lines(voices, joining, gains_db)]
+    else:
+        groups = [_make_lines([voice], joining, [each_db]) for voice, each_db in zip(voices, gains_db)]
+    frames = round(_CODEC_S * rate_hz / len(groups))
+    x = np.concatenate([_mix_alone(lines, frames, gain_db, output, options) for lines in groups])
+    limit = Limiter(options.peak_dbtp, rate_hz)
+
+    def change(x):
+        """Decoded over encoded, dB: loudness and true peak."""
+        x = limit(np.pad(x, [[limit.context, limit.context], [0, 0]]))
+        before, after = Levels(rate_hz, output.channels), Levels(rate_hz, output.channels)
+        before.add(x)
+        after.add(output.round_trip(x))
+        return after.meter.integrated() - before.meter.integrated(), after.true_peak_db - before.true_peak_db
+
+    codec_gain_db = float(np.clip(-change(x)[0], -_MOST_CODEC_GAIN_DB, _MOST_CODEC_GAIN_DB))
+    overshoot_db = change(x * np.float32(amplitude(codec_gain_db)))[1]
+    return codec_gain_db, round(options.peak_dbtp - max(0.0, overshoot_db) - _CODEC_RESERVE_DB, 3)
+
+
+def _mix_alone(lines, frames, gain_db, output, options):
+    """The first frames of lines under the guard, without anything that goes round them."""
+    return Composition(lines, frames, gain_db=gain_db, guard=_make_guard(output, options)).mix(0, frames)
+
+
+def _make_guard(output, options):
+    return StartleGuard(options.max_jump_db, output.sample_rate_hz, output.channels)
+
+
 def _compose(lines, output, options, gain_db, pieces=None):
+    """Returns the composition: of the pieces of a manifest, or of pieces to be chosen, which are guarded."""
     rate_hz, frames = output.sample_rate_hz, output.frames
     turns = None
     if options.layout == "sequence" and len(lines) > 1:
@@ -329,7 +388,8 @@ def _compose(lines, output, options, gain_db, pieces=None):
     # Fades take no more than a third of a short file each.
     longest = frames // 3 if frames else np.inf
     fades = [round(min(seconds * rate_hz, longest)) for seconds in (options.fade_in_s, options.fade_out_s)]
-    return Composition(lines, frames, turns, *fades, loop_fade, gain_db, pieces)
+    guard = _make_guard(output, options) if pieces is None else None
+    return Composition(lines, frames, turns, *fades, loop_fade, gain_db, pieces, guard)
 
 
 def _master(composition, limit, number):
@@ -343,52 +403,47 @@ def _master(composition, limit, number):
 def _write(composition, output, options, head):
     """Renders, masters, encodes and measures; returns the figures of the finished file."""
     rate_hz, start_s = output.sample_rate_hz, time.monotonic()
-    limit = Limiter(options.peak_dbtp, rate_hz)
+    limit = Limiter(head["ceiling_dbtp"], rate_hz)
     measure = Measure(rate_hz, output.channels, output.frames)
+    # What a lossy file holds is known when it is decoded.
+    levels = measure.levels if output.is_pcm else Levels(rate_hz, output.channels)
     is_file = output.path != "-"
     manifest_path, picture_path = _sidecars(output.path)
-    numbers = range(-(-output.frames // BLOCK_FRAMES)) if output.frames else iter(int, 1)
-    line = StatusLine(sys.stderr)
-    is_due = Timer(line.interval_s).is_due
     was_stopped, seams = False, []
+
+    def finish(number, x):
+        write(output.encode(number, x))
+        measure.add(x)
+
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(manifest_path, head)) if is_file else None
-        stack.callback(line.close)
-        write = stack.enter_context(output.open())
-        writer = concurrent.futures.ThreadPoolExecutor(1)
-        # The last block is written, or given up, before the file is closed.
-        stack.callback(writer.shutdown, cancel_futures=True)
-        pending = collections.deque()
+        status = stack.enter_context(_Status(output))
 
-        def finish(number, x):
-            write(output.encode(number, x))
-            measure.add(x)
+        def check(path):
+            with _stoppable(options):
+                _measure_decoded(path, levels, status)
 
-        try:
-            for number, _ in enumerate(numbers):
-                x = _master(composition, limit, number)
-                if manifest:
-                    starts_s = [(piece.start - composition.loop_fade) / rate_hz for piece in composition.used]
-                    manifest.add(composition.used, starts_s)
-                    seams.extend(starts_s[: _MOST_SEAMS + 1 - len(seams)])
-                composition.used.clear()
-                # Encoding and measuring run beside the making of the next block.
-                pending.append(writer.submit(finish, number, x))
-                while len(pending) > _BLOCKS_AHEAD:
-                    pending.popleft().result()
-                if is_due():
-                    rendered = min((number + 1) * BLOCK_FRAMES, output.frames or np.inf)
-                    line.show(_describe_progress(rendered, output, time.monotonic() - start_s))
-            for future in pending:
-                future.result()
-        except KeyboardInterrupt:
-            if not options.keep_partial:
-                raise
-            for future in pending:
-                future.result()
+        with output.open(None if output.is_pcm else check) as write:
             was_stopped = True
-        fades_s = (0, 0) if options.loop else (options.fade_in_s, options.fade_out_s)
-        result = measure.result(*fades_s) | {
+            with _stoppable(options), _Queue(finish) as queue:
+                for number in range(-(-output.frames // BLOCK_FRAMES)) if output.frames else itertools.count():
+                    x = _master(composition, limit, number)
+                    if manifest:
+                        starts_s = [(piece.start - composition.loop_fade) / rate_hz for piece in composition.used]
+                        manifest.add(composition.used, starts_s)
+                        seams.extend(starts_s[: _MOST_SEAMS + 1 - len(seams)])
+                    composition.used.clear()
+                    # Encoding and measuring run beside the making of the next block.
+                    queue.add(number, x)
+                    status.show("rendered", (number + 1) * BLOCK_FRAMES)
+                queue.finish()
+                was_stopped = False
+        # A fade-in is no rise; a loop has none.
+        skip_s = 0 if options.loop else composition.fades[0] / rate_hz
+        result = {
+            "frames": measure.frames,
+            "seconds": measure.frames / rate_hz,
+            **levels.figures(skip_s, options.loop and not was_stopped),
             "pieces_left_out": composition.left_out,
             "wall_s": time.monotonic() - start_s,
         }
@@ -401,22 +456,112 @@ def _write(composition, output, options, head):
     return result
 
 
-def _describe_progress(frames, output, wall_s):
-    rendered_s = frames / output.sample_rate_hz
-    speed = rendered_s / wall_s
-    if output.frames is None:
-        return f"rendered  {clock(rendered_s)}  {speed:.0f}x real time"
-    all_s = output.frames / output.sample_rate_hz
-    eta = clock((all_s - rendered_s) / speed)
-    return f"rendered  {clock(rendered_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
+@contextlib.contextmanager
+def _stoppable(options):
+    """Context that Ctrl-C only ends, where what is written is to be kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not options.keep_partial:
+            raise
+
+
+def _measure_decoded(path, levels, status):
+    status.restart()
+    decoded = 0
+    for x in decode(path):
+        levels.add(x)
+        decoded += len(x)
+        status.show("checked", decoded)
+
+
+class _Queue:
+    """Has blocks worked on in a thread, in their order; what is not begun when the context ends is given up.
+
+    Args:
+        work: Function of a block's number and its samples.
+    """
+
+    def __init__(self, work):
+        self._work = work
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._pending = collections.deque()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        # The file is not closed while a block is written.
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, number, x):
+        """Adds a block; waits where too many wait."""
+        self._pending.append(self._pool.submit(self._work, number, x))
+        while len(self._pending) > _BLOCKS_AHEAD:
+            self._pending.popleft().result()
+
+    def finish(self):
+        """Waits for all blocks."""
+        while self._pending:
+            self._pending.popleft().result()
+
+
+class _Status:
+    """The line of progress.
+
+    Args:
+        output: `Output`.
+    """
+
+    def __init__(self, output):
+        self._output = output
+        self._line = StatusLine(sys.stderr)
+        self._is_due = Timer(self._line.interval_s).is_due
+        self.restart()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._line.close()
+
+    def restart(self):
+        """Begins to count the time for another task."""
+        self._start_s = time.monotonic()
+
+    def show(self, verb, frames):
+        """Shows, if it is time, how many frames are done."""
+        if self._is_due():
+            self._line.show(self._describe(verb, frames))
+
+    def _describe(self, verb, frames):
+        rate_hz, all_frames = self._output.sample_rate_hz, self._output.frames
+        done_s = min(frames, all_frames or frames) / rate_hz
+        speed = done_s / (time.monotonic() - self._start_s)
+        if all_frames is None:
+            return f"{verb:<9} {clock(done_s)}  {speed:.0f}x real time"
+        all_s = all_frames / rate_hz
+        eta = clock((all_s - done_s) / speed)
+        return f"{verb:<9} {clock(done_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
 
 
 def _report(result, output, options):
     _say(
         f"done      {output.path}: {clock(result['seconds'])}, {result['lufs']:.1f} LUFS (target {options.lufs:g}), "
         f"true peak {result['true_peak_db']:.1f} dBTP (ceiling {options.peak_dbtp:g}), "
+        f"largest rise {result['largest_rise_db']:.1f} dB (at most {options.max_jump_db:g}), "
         f"{result['pieces_left_out']} pieces left out, {result['seconds'] / result['wall_s']:.0f}x real time"
     )
+    too_high_db = result["true_peak_db"] - options.peak_dbtp
+    if too_high_db > _TOLERANCE_DB:
+        _say(
+            f"warning   its true peak is {too_high_db:.1f} dB above the ceiling; for one below it, render with "
+            f"--peak_dbtp={options.peak_dbtp - too_high_db - _TOLERANCE_DB:.1f} or into a .flac"
+        )
+    if result["largest_rise_db"] > options.max_jump_db + _TOLERANCE_DB:
+        _say(
+            f"warning   it rises by more than --max_jump_db={options.max_jump_db:g}; for less, render with a lower one"
+        )
 
 
 class Manifest:
@@ -467,8 +612,7 @@ class Measure:
     def __init__(self, sample_rate_hz, channels, frames):
         self.sample_rate_hz = sample_rate_hz
         self.frames = 0
-        self.meter = LoudnessMeter(sample_rate_hz, channels)
-        self._true_peak = 0.0
+        self.levels = Levels(sample_rate_hz, channels)
         self.column_frames = -(-(frames or 1) // _OVERVIEW_COLUMNS)
         self.lowest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
         self.highest = np.zeros(_OVERVIEW_COLUMNS, np.float32)
@@ -478,10 +622,7 @@ class Measure:
     def add(self, x):
         """Adds a block, float32 `[frames, channels]`; of a stream without end only its length is kept."""
         if self._is_finite:
-            self.meter.add(x)
-            # The curve between samples is never above twice the largest sample in what is not a test signal.
-            if 2 * np.abs(x).max(initial=0) > self._true_peak:
-                self._true_peak = max(self._true_peak, float(true_peak(x).max(initial=0)))
+            self.levels.add(x)
             self._add_overview(x.mean(axis=1))
         self.frames += len(x)
 
@@ -497,29 +638,13 @@ class Measure:
                 spectrum = np.abs(np.fft.rfft(mono[first : first + 1024] * window)) / 256
                 self.spectra_db[column] = decibels(spectrum, -120)
 
-    def result(self, fade_in_s, fade_out_s):
-        """Returns the figures: length, integrated loudness, true peak, and the largest rise of the loudness.
-
-        The rise is of the short-term loudness from one window of 3 s to the next, in dB, between the fades.
-        """
-        short_term = self.meter.short_term()
-        inner = short_term[round(10 * fade_in_s) : max(0, len(short_term) - round(10 * fade_out_s))]
-        rises = inner[30:] - inner[:-30]
-        return {
-            "frames": self.frames,
-            "seconds": self.frames / self.sample_rate_hz,
-            "lufs": self.meter.integrated(),
-            "true_peak_db": float(decibels(self._true_peak)),
-            "largest_rise_db": float(rises.max(initial=0)),
-        }
-
 
 def _draw(measure, seams, output, options, path):
     figure = plots.overview(
         measure.lowest,
         measure.highest,
         measure.spectra_db.T,
-        measure.meter.short_term(),
+        measure.levels.meter.short_term(),
         measure.column_frames / output.sample_rate_hz,
         measure.frames / output.sample_rate_hz,
         output.sample_rate_hz,
