@@ -1,6 +1,7 @@
 """Takes over a training directory of the reference WaveGAN (TensorFlow 1)."""
 
 import csv
+import dataclasses
 import os
 import re
 
@@ -43,7 +44,7 @@ def import_training(path, reference_path):
 
     if "global_step" not in reference:
         raise UserError(f"{newest} is no checkpoint of the reference: it has no global_step.")
-    trainer = Trainer(config, choose_strategy())
+    trainer = Trainer(dataclasses.replace(config, train_precision="float32"), choose_strategy())
     step = int(reference["global_step"])
     for network, optimizer, updates in (
         (trainer.generator, trainer.generator_optimizer, step),

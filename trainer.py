@@ -16,7 +16,7 @@ class Trainer:
     Everything random in an iteration is a function of (seed, step), so resuming is exact.
 
     Args:
-        config: `Config`.
+        config: `Config` of a precision that is not auto.
         strategy: `tf.distribute.Strategy`.
 
     Attributes:

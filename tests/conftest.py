@@ -14,7 +14,7 @@ REFERENCE = pathlib.Path(__file__).parent / "reference"
 
 TINY = (
     "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=4 --train_batch_size=2 "
-    "--wavegan_disc_nupdates=2 --train_summary_secs=1000"
+    "--wavegan_disc_nupdates=2 --train_precision=float32 --train_summary_secs=1000"
 ).split()
 """Flags of a model that trains in seconds."""
 

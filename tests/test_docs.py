@@ -10,7 +10,7 @@ import config
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("kind", ["model", "training", "run"])
+@pytest.mark.parametrize("kind", ["model", "training", "machine", "run"])
 def test_flags_are_documented(kind):
     text = (ROOT / "docs" / "flags.md").read_text()
     missing = [row for row in config.flag_table(kind) if row not in text]

@@ -28,6 +28,7 @@ class Replay:
             wavegan_latent_dim=self.settings["latent_dim"],
             wavegan_disc_phaseshuffle=0,
             train_batch_size=self.settings["batch"],
+            train_precision="float32",
         )
         self.trainer = Trainer(config, tf.distribute.get_strategy())
         self.networks = {"G": self.trainer.generator, "D": self.trainer.discriminator}

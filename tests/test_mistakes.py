@@ -182,6 +182,12 @@ def test_run_setting_may_change(name, value):
     assert config.merge(Config(**{name: value}), {}, ("model", "training")) == Config()
 
 
+@pytest.mark.parametrize(("name", "value"), changes(["machine"]))
+def test_machine_setting_may_change_and_is_remembered(name, value):
+    assert getattr(config.merge(Config(), {name: value}, ("model", "training")), name) == value
+    assert config.merge(Config(**{name: value}), {}, ("model", "training")) == Config(**{name: value})
+
+
 # Command lines that fail before TensorFlow is imported.
 
 

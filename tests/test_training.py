@@ -23,6 +23,7 @@ SMALL = {
     "wavegan_latent_dim": 4,
     "train_batch_size": 4,
     "wavegan_disc_nupdates": 2,
+    "train_precision": "float32",
 }
 
 
