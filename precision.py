@@ -32,9 +32,11 @@ def choose_precision(config, strategy):
     print(f"precision timing an iteration in {' and in '.join(CANDIDATES)} ...", flush=True)
     forward_s = {each: _time_forward(config, each) for each in CANDIDATES}
     hopeful = [each for each in CANDIDATES if forward_s[each] < _HOPELESS * forward_s["float32"]]
-    iteration_s = {
-        each: _time_iteration(dataclasses.replace(config, train_precision=each), strategy) for each in hopeful
-    }
+    iteration_s = {}
+    for each in hopeful:
+        iteration_s[each] = _time_iteration(dataclasses.replace(config, train_precision=each), strategy)
+        # Two trainers may not fit where one does.
+        gc.collect()
     fastest = min(iteration_s, key=iteration_s.get)
     found = [
         f"{each} {iteration_s[each]:.2f} s" if each in hopeful else f"{each} is not what this processor is made for"
@@ -54,15 +56,10 @@ def _time_forward(config, precision):
 def _time_iteration(config, strategy):
     trainer = Trainer(config, strategy)
     shape = [config.train_batch_size, config.data_slice_len, config.data_num_channels]
-    # Zeros would be quicker than sound: they do not overflow into denormal numbers, and multiply at no cost of power.
     real = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
     dataset = tf.data.Dataset.from_tensors(real).repeat()
     batches = iter(strategy.experimental_distribute_dataset(dataset))
-    seconds = _time(lambda: trainer.iterate(batches)["D_loss"].numpy(), repeats=1)
-    # Two trainers do not fit where one does.
-    del trainer, batches
-    gc.collect()
-    return seconds
+    return _time(lambda: trainer.iterate(batches)["D_loss"].numpy(), repeats=1)
 
 
 def _time(run, repeats):
