@@ -41,24 +41,24 @@ def main(arguments):
     from train_dir import TrainDir
 
     train_dirs = [TrainDir(path) for path in arguments]
+    # A mistake in the last of them is found before the first is measured.
     for train_dir in train_dirs:
         train_dir.read_config()
     evaluated = []
     for train_dir in train_dirs:
-        wanted = checkpoints.iterate(train_dir, checkpoint, every=values.all, watch=values.watch)
-        evaluated += evaluate(train_dir, wanted, values.eval_n, values.data_dir or None)
+        evaluated += evaluate(train_dir, checkpoint, values.all, values.watch, values.eval_n, values.data_dir or None)
     if len(evaluated) > 1:
         print(comparison_table(evaluated))
     if values.compare and not values.data_dir and len({result.config["data_dir"] for result in evaluated}) > 1:
         print("each against its own recordings: distances compare where all have the same, --data_dir FOLDER")
 
 
-def evaluate(train_dir, wanted, n=1000, data_dir=None):
-    """Evaluates checkpoints: prints their tables, records them and writes their report.
+def evaluate(train_dir, checkpoint=None, every=False, watch=False, n=1000, data_dir=None):
+    """Evaluates checkpoints: prints their tables, records them and writes the report of the last.
 
     Args:
         train_dir: `TrainDir`.
-        wanted: Iterable of checkpoints as `TrainDir.load_generator` takes them.
+        checkpoint, every, watch: See `checkpoints.iterate`.
         n: Integer, generated slices.
         data_dir: Path-like or None, see `evaluation.Evaluator`.
 
@@ -69,30 +69,35 @@ def evaluate(train_dir, wanted, n=1000, data_dir=None):
         UserError: There is no such checkpoint or there are too few slices; or the folder cannot be written.
     """
     import evaluation
-    from report import write_report
 
-    evaluator, evaluated = None, []
-    for checkpoint in wanted:
+    config, evaluator, evaluated = train_dir.read_config(), None, []
+    for wanted in checkpoints.iterate(train_dir, checkpoint, every, watch):
         start_s = time.monotonic()
-        generator, step = train_dir.load_generator(checkpoint)
-        evaluator = evaluator or evaluation.Evaluator(
-            train_dir, train_dir.read_config(), n, data_dir=data_dir, show_progress=True
-        )
+        generator, step = train_dir.load_generator(wanted)
+        evaluator = evaluator or evaluation.Evaluator(train_dir, config, n, data_dir, show_progress=True)
         generate = _Timed(generator)
         result = evaluator.evaluate(generate, step)
         is_best = evaluator.record(result)
+        evaluated.append(result)
         print(f"step {step} of {train_dir}, {n} slices")
         print(result_table(result))
         for verdict, rule in result.verdicts:
             print(f"verdict   {verdict}: {rule}")
-        best = train_dir.read_best()
-        if best:
+        if best := train_dir.read_best():
             print(f"best      step {best['step']}, {'now ' if is_best else ''}in {train_dir.join('best')}")
-        print(f"report    {write_report(train_dir.path, result)}")
+        if not every:
+            _report(train_dir, result)
         seconds = time.monotonic() - start_s
         print(f"took      {seconds:.1f} s, of which {generate.seconds:.1f} s to generate", flush=True)
-        evaluated.append(result)
+    if every:
+        _report(train_dir, result)
     return evaluated
+
+
+def _report(train_dir, result):
+    from report import write_report
+
+    print(f"report    {write_report(train_dir.path, result)}")
 
 
 class _Timed:

@@ -63,6 +63,9 @@ _SLICES_PER_BIN, _MOST_BINS = 20, 50
 _LEAST_DEVIATION = 1.0
 _COPY_QUANTILE, _COPY_RATIO = 0.01, 0.5
 
+# The matrices are small: threads of BLAS would wait for each other, and for those that measure slices.
+_one_thread = threadpool_limits.wrap(limits=1)
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -140,6 +143,7 @@ class Evaluator:
             self._reference = self._measure_reference()
             _write_cache(path, self.digest, self._reference)
 
+    @_one_thread
     def evaluate(self, generate, step, checkpoint=None):
         """Measures a generator.
 
@@ -271,6 +275,7 @@ class Evaluator:
         decides = [features.EMBEDDING_VERSION, self.n, self.config.train_seed, settings, self._recordings.identity]
         return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
+    @_one_thread
     def _measure_reference(self):
         """Measures both sides of the recordings, held-out recordings, and noise: `_Reference`."""
         sides, held_out = self._recordings.sides, self._recordings.held_out
@@ -307,6 +312,7 @@ class Evaluator:
         )
 
 
+@_one_thread
 def measure(read, n, sample_rate_hz, advance=lambda count: None):
     """Measures slices, on all cores.
 
@@ -322,8 +328,7 @@ def measure(read, n, sample_rate_hz, advance=lambda count: None):
     workers = os.cpu_count()
     chunk = max(1, _CHUNK_SAMPLES // read(0, 1).size)
     parts, waiting = [], collections.deque()
-    # Threads of BLAS below threads of the pool would wait for each other.
-    with threadpool_limits(1, "blas"), concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for first in range(0, n, chunk):
             x = read(first, min(chunk, n - first))
             waiting.append(pool.submit(_measure_chunk, x, sample_rate_hz))

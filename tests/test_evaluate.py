@@ -1,0 +1,455 @@
+"""Evaluation through the command line and through the Evaluator: anchors, verdicts, history, the best checkpoint."""
+
+import dataclasses
+import functools
+import json
+import re
+import shutil
+import types
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+import test_mistakes
+from conftest import TINY
+from sounds import cut, fire
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_commands import read_until, stop
+from test_mistakes import check_mistake, tiny_settings
+
+import anchors
+import evaluation
+import features
+import results
+import training
+from config import Config
+from errors import UserError
+from evaluation import Evaluator
+from train_dir import BEST, TrainDir
+
+RATE_HZ, SLICE_LEN = 8000, 4096
+N = 100
+"""Slices: not many more than the embedding has dimensions."""
+
+run_here = test_mistakes.run_here
+
+
+def record_fire(folder, seconds=30, seeds=(0, 1)):
+    """Writes a recording of a fire for each seed; returns the folder."""
+    folder.mkdir()
+    for seed in seeds:
+        soundfile.write(folder / f"fire-{seed}.wav", fire(seconds, RATE_HZ, seed), RATE_HZ)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A training on fires with the checkpoints 0, 1 and 2, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = tiny_settings(
+        folder,
+        data_dir=str(record_fire(folder / "fires")),
+        data_sample_rate=RATE_HZ,
+        train_max_steps=2,
+        train_save_secs=0,
+    )
+    training.train(folder / "train", settings)
+    return folder / "train"
+
+
+@pytest.fixture
+def train_dir(trained, tmp_path):
+    """A copy of `trained` to change."""
+    return TrainDir(shutil.copytree(trained, tmp_path / "train"))
+
+
+@pytest.fixture(scope="module")
+def evaluator(trained):
+    """An `Evaluator` of N slices that records nothing."""
+    train_dir = TrainDir(trained)
+    return Evaluator(train_dir, train_dir.read_config(), N)
+
+
+def generator_of(clips):
+    """A generator that makes the next of the clips for each latent vector that it has not seen before."""
+    places = {}
+
+    def generate(z):
+        return np.stack([clips[places.setdefault(row.tobytes(), len(places))] for row in z])
+
+    return generate
+
+
+def frechet_row(result):
+    return next(row for row in result.rows if row.metric == "frechet_distance")
+
+
+def lines_of(train_dir):
+    return [json.loads(line) for line in open(train_dir.join("metrics.jsonl"), encoding="utf-8")]
+
+
+# Verdicts on sounds whose fault is known.
+
+
+@functools.cache
+def unheard():
+    """Slices of a fire that no recording holds: what the best of generators would make."""
+    return cut(fire(60, RATE_HZ, seed=9), N, SLICE_LEN)
+
+
+def white(samples=SLICE_LEN):
+    return 0.05 * np.random.default_rng(0).standard_normal([N, samples, 1]).astype(np.float32)
+
+
+def sines(hz=440):
+    phases = np.random.default_rng(0).uniform(0, 6, [N, 1, 1])
+    times = np.arange(SLICE_LEN)[:, None] / RATE_HZ
+    return (0.1 * np.sin(2 * np.pi * hz * times + phases)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: np.zeros([N, SLICE_LEN, 1], np.float32), "silent"),
+        (sines, "single tone or metallic comb"),
+        (lambda: np.tile(white(256), [1, SLICE_LEN // 256, 1]), "single tone or metallic comb"),
+        (white, "noise without structure"),
+        (lambda: np.repeat(unheard()[:1], N, axis=0), "collapsed to few sounds"),
+        (unheard, "healthy"),
+    ],
+    ids="silence sines comb noise repeated unheard".split(),
+)
+def test_verdict(evaluator, make, expected):
+    result = evaluator.evaluate(generator_of(make()), 0)
+    names = [name for name, _ in result.verdicts]
+    assert expected in names
+    assert ("healthy" in names) == (expected == "healthy")
+    for _, rule in result.verdicts:
+        assert re.search(r"\d", rule)
+
+
+def test_copies_of_the_recordings_are_found(evaluator, trained):
+    sides = anchors.open_sides(TrainDir(trained).read_config()).sides
+    copies = np.concatenate([sides[0].read(0, N // 2), sides[1].read(0, N // 2)])
+    result = evaluator.evaluate(generator_of(copies), 0)
+    assert [verdict for verdict, _ in result.verdicts] == ["copies training data"]
+    assert result.value("copies") == 1
+    assert len(result.pairs) == evaluation.PAIRS
+    for distance, generated, real in result.pairs:
+        assert distance == pytest.approx(0, abs=1e-3)
+        np.testing.assert_array_equal(generated, real)
+
+
+# The table.
+
+
+def test_floor_value_ceiling(evaluator):
+    """Nearly real sounds lie between real ones and noise, and half as much noise among them lies nearer."""
+    noise = 0.02 * np.random.default_rng(0).standard_normal(unheard().shape).astype(np.float32)
+    distances = []
+    for share in (0.2, 0.5, 1):
+        row = frechet_row(evaluator.evaluate(generator_of(unheard() + share * noise), 0))
+        assert row.floor < row.value < min(row.noise, row.matched_noise)
+        assert 0 < row.error < row.value
+        assert row.held_out >= 0
+        distances.append(row.value)
+    assert distances == sorted(distances)
+
+
+def test_a_checkpoint_is_measured_alike_again(evaluator, trained):
+    generator, step = TrainDir(trained).load_generator(2)
+    first, second = (evaluator.evaluate(lambda z: generator(z, training=False).numpy(), step) for _ in range(2))
+    assert first.rows == second.rows
+    assert all(np.isfinite([row.value, row.floor, row.noise, row.matched_noise]).all() for row in first.rows)
+
+
+def test_a_generator_that_has_diverged(evaluator):
+    with pytest.raises(UserError, match="not numbers"):
+        evaluator.evaluate(lambda z: np.full([len(z), SLICE_LEN, 1], np.nan, np.float32), 0)
+
+
+# Measurements of the recordings are kept.
+
+
+def test_recordings_are_measured_once(train_dir, tmp_path, monkeypatch):
+    folder = record_fire(tmp_path / "fires")
+    measured = []
+
+    def measure(read, n, *arguments):
+        measured.append(n)
+        return original(read, n, *arguments)
+
+    original = evaluation.measure
+    monkeypatch.setattr(evaluation, "measure", measure)
+
+    def anchors_of(n=N):
+        measured.clear()
+        evaluator = Evaluator(train_dir, train_dir.read_config(), n, data_dir=folder)
+        result = evaluator.evaluate(generator_of(np.zeros([n, SLICE_LEN, 1], np.float32)), 0)
+        return evaluator.digest, [(row.floor, row.noise, row.matched_noise) for row in result.rows]
+
+    first = anchors_of()
+    assert len(measured) > 1
+    assert anchors_of() == first
+    assert measured == [N]
+    record = folder / "fire-1.wav"
+    soundfile.write(record, fire(30, RATE_HZ, seed=5), RATE_HZ)
+    second = anchors_of()
+    assert len(measured) > 1
+    assert second[0] != first[0] and second[1] != first[1]
+    with open(train_dir.join("eval", f"recordings-{N}.npz"), "r+b") as file:
+        file.truncate(1000)
+    assert anchors_of() == second
+    assert len(measured) > 1
+
+
+# The history.
+
+
+def test_record(train_dir, evaluator):
+    evaluator = Evaluator(train_dir, train_dir.read_config(), N)
+    for step in (1, 2):
+        result = evaluator.evaluate(generator_of(unheard() / step), step)
+        evaluator.record(result)
+        assert [line for line in lines_of(train_dir) if line["step"] == step] == [
+            {
+                "metric": row.metric,
+                "value": row.value,
+                "error": row.error,
+                "step": step,
+                "checkpoint": f"ckpt-{step}",
+                "n": N,
+                "embedding_version": features.EMBEDDING_VERSION,
+                "evaluation": evaluator.digest,
+                "seconds": lines_of(train_dir)[-1]["seconds"],
+            }
+            for row in result.rows
+        ]
+    history = results.read_history(train_dir.path)
+    assert history.keys() == {row.metric for row in result.rows}
+    assert [step for step, _, _ in history["rms_db"]] == [1, 2]
+    assert history["rms_db"][-1][1] == result.value("rms_db")
+    accumulator = EventAccumulator(train_dir.join("eval"), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    for row in result.rows:
+        assert [event.step for event in accumulator.Tensors(f"eval/{row.metric}")] == [1, 2]
+
+
+def history_line(step, value, n=100, evaluation="a", version=1):
+    facts = {"checkpoint": "", "n": n, "embedding_version": version, "evaluation": evaluation, "seconds": 0}
+    return json.dumps({"metric": "m", "value": value, "error": None, "step": step} | facts) + "\n"
+
+
+def test_history_holds_what_compares(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert results.read_history(tmp_path) == {}
+    path.write_text(history_line(2, 5.0) + history_line(1, 7.0) + history_line(2, 6.0) + '{"metric": "m", "va\n[]\n7\n')
+    assert results.read_history(tmp_path) == {"m": [(1, 7, None), (2, 6, None)]}
+    with open(path, "a") as file:
+        file.write(history_line(3, 1.0, n=1000) + history_line(3, 2.0, evaluation="b"))
+    assert results.read_history(tmp_path) == {"m": [(1, 7, None), (2, 6, None)]}
+    assert results.read_history(tmp_path, "b") == {"m": [(3, 2, None)]}
+    with open(path, "a") as file:
+        file.write(history_line(4, 2.5, evaluation="b"))
+    assert results.read_history(tmp_path) == {"m": [(3, 2, None), (4, 2.5, None)]}
+    with open(path, "a") as file:
+        file.write(history_line(1, 9.0, version=2))
+    assert results.read_history(tmp_path) == {"m": [(1, 9, None)]}
+
+
+# The best checkpoint.
+
+
+def record(evaluator, step, frechet):
+    """Records a result with some Fréchet distance."""
+    row = results.Row("frechet_distance", frechet, None, 1.0, None, 2.0, 2.0, "", True)
+    fields = "train_dir checkpoint n embedding_version sample_rate_hz config verdicts clips pairs".split()
+    result = results.Result(step=step, rows=[row], evaluation=evaluator.digest, **dict.fromkeys(fields, 1))
+    return evaluator.record(result)
+
+
+def test_the_best_is_never_overwritten_by_a_worse_one(train_dir):
+    def evaluator():
+        return Evaluator(train_dir, train_dir.read_config(), N)
+
+    with pytest.raises(UserError, match="no best checkpoint yet"):
+        train_dir.load_generator(BEST)
+    assert record(evaluator(), 1, 50.0)
+    assert not record(evaluator(), 2, 60.0)
+    weights = TrainDir(train_dir.join(BEST)).load_generator(1)[0].get_weights()
+    # The training has gone on without it.
+    train_dir.save(tf.train.Checkpoint(), 3, keep=1)
+    assert train_dir.steps() == [3]
+    assert not record(evaluator(), 3, 55.0)
+    generator, step = train_dir.load_generator(BEST)
+    assert step == 1
+    for kept, expected in zip(generator.get_weights(), weights):
+        np.testing.assert_array_equal(kept, expected)
+    assert record(evaluator(), 3, 45.0)
+    assert TrainDir(train_dir.join(BEST)).steps() == [3]
+    assert train_dir.read_best()["frechet_distance"] == 45
+
+
+def test_the_best_is_measured_again_by_another_evaluation(train_dir, tmp_path):
+    config = train_dir.read_config()
+    assert record(Evaluator(train_dir, config, N), 1, 1e-3)
+    other = Evaluator(train_dir, config, N, data_dir=record_fire(tmp_path / "others", seeds=(3,)))
+    generator, _ = train_dir.load_generator(1)
+    own = frechet_row(other.evaluate(lambda z: generator(z, training=False).numpy(), 1)).value
+    assert own > 1
+    assert not record(other, 2, 1.01 * own)
+    assert train_dir.read_best() == {
+        "step": 1,
+        "frechet_distance": pytest.approx(own, rel=1e-6),
+        "evaluation": other.digest,
+    }
+    assert record(other, 2, 0.99 * own)
+    assert train_dir.read_best()["step"] == 2
+
+
+def test_a_best_that_cannot_be_read_is_replaced(train_dir, capsys):
+    config = train_dir.read_config()
+    assert record(Evaluator(train_dir, config, N), 1, 1e-3)
+    for path in TrainDir(train_dir.join(BEST)).checkpoint_files(1):
+        with open(path, "r+b") as file:
+            file.truncate(50)
+    assert record(Evaluator(train_dir, config, N + 1), 2, 1e6)
+    assert "best/ is left out" in capsys.readouterr().err
+    assert train_dir.load_generator(BEST)[1] == 2
+
+
+# The command line.
+
+
+def test_evaluate_every_checkpoint(command, train_dir):
+    output = command("evaluate.py", train_dir, "--all", f"--eval_n={N}").stdout
+    assert re.findall(r"^step (\d) of ", output, re.MULTILINE) == ["0", "1", "2"]
+    assert output.count("\nverdict   ") >= 3
+    assert len(re.findall(r"^took +[\d.]+ s, of which [\d.]+ s to generate$", output, re.MULTILINE)) == 3
+    assert f"report    {train_dir.join('report', 'index.html')}" in output
+    history = results.read_history(train_dir.path)["frechet_distance"]
+    assert [step for step, _, _ in history] == [0, 1, 2]
+    for line in lines_of(train_dir):
+        assert f" {line['metric']} " in output
+    best = min(history, key=lambda measured: measured[1])
+    assert train_dir.read_best()["step"] == best[0]
+    assert f"best      step {best[0]}, " in output
+    # One line for each checkpoint below all tables.
+    assert [line.split()[1] for line in output.splitlines()[-3:]] == ["0", "1", "2"]
+
+
+def test_checkpoint_best(command, train_dir, run_here):
+    train_dir.keep_best(1, {"frechet_distance": 1.0, "evaluation": ""})
+    output = run_here("evaluate.py", train_dir, "--checkpoint=best", f"--eval_n={N}").stdout
+    assert output.startswith("step 1 of ")
+    assert "step 1: " in run_here("preview.py", train_dir, "--checkpoint=best", "--preview_n=1").stdout
+    assert "step 1: " in run_here("train_wavegan.py", "infer", train_dir, "--checkpoint=best").stdout
+
+
+def test_compare(command, train_dir, tmp_path):
+    other = shutil.copytree(train_dir.path, tmp_path / "other")
+    folder = record_fire(tmp_path / "fires", seeds=(4,))
+    arguments = ["--compare", train_dir, other, "--checkpoint=1", f"--data_dir={folder}", f"--eval_n={N}"]
+    header, *rows = command("evaluate.py", *arguments).stdout.splitlines()[-3:]
+    assert header.split()[:3] == ["TRAIN_DIR", "step", "frechet_distance"]
+    assert [row.split()[:2] for row in rows] == [[str(train_dir), "1"], [str(other), "1"]]
+    assert rows[0].split()[2:] == rows[1].split()[2:]
+
+
+def test_watch(start_command, train_dir):
+    process = start_command("evaluate.py", train_dir, "--watch", f"--eval_n={N}")
+    output = read_until(process, "waiting for checkpoints")
+    shutil.copy(train_dir.checkpoint_path(2) + ".data-00000-of-00001", train_dir.join("ckpt-7.data-00000-of-00001"))
+    shutil.copy(train_dir.checkpoint_path(2) + ".index", train_dir.join("ckpt-7.index"))
+    output += read_until(process, "took ") + stop(process)
+    assert re.findall(r"^step (\d) of ", output, re.MULTILINE) == ["2", "7"]
+    history = results.read_history(train_dir.path)["frechet_distance"]
+    assert [step for step, _, _ in history] == [2, 7]
+    assert history[0][1] == pytest.approx(history[1][1])
+
+
+# During training.
+
+
+def evaluated_steps(output):
+    return re.findall(r"^evaluated step (\d+): Fréchet distance [\d.e+]+ \(recordings .*; (.*)$", output, re.MULTILINE)
+
+
+def test_training_stops_when_it_is_no_better(command, train_dir):
+    # No learning: a second evaluation measures the same.
+    still = {"wavegan_genr_lr": 0.0, "wavegan_disc_lr": 0.0, "train_ema": 0.0}
+    train_dir.write_config(dataclasses.replace(train_dir.read_config(), **still))
+    flags = ["--train_eval_secs=0.001", "--train_patience=3"]
+    first = command("train_wavegan.py", "train", train_dir, *flags, "--train_max_steps=4").stdout
+    assert evaluated_steps(first) == [("3", "the best so far"), ("4", "no better for 1 of 3 evaluations")]
+    assert "done      step 4, saved to" in first and "best      step 3, Fréchet distance " in first
+    assert train_dir.read_best()["step"] == 3
+
+    second = command("train_wavegan.py", "train", train_dir, *flags, "--train_max_steps=100").stdout
+    assert evaluated_steps(second) == [(str(step), f"no better for {step - 3} of 3 evaluations") for step in (5, 6)]
+    assert "done      step 6, no better for 3 evaluations, saved to" in second
+    assert train_dir.read_best()["step"] == 3 and train_dir.steps()[-1] == 6
+    third = command("train_wavegan.py", "train", train_dir, *flags).stdout
+    assert "done      step 6, no better for 3 evaluations" in third and not evaluated_steps(third)
+
+
+def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
+    process = start_command("train_wavegan.py", "train", train_dir, "--train_eval_secs=1000")
+    read_until(process, "resume ")
+    output = stop(process)
+    assert not evaluated_steps(output) and "best      none" in output
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("evaluate.py", "evaluate.py TRAIN_DIR|--compare"),
+        ("evaluate.py a b", "--compare|'a b'"),
+        ("evaluate.py {t} --eval_n=0", "--eval_n|0"),
+        ("evaluate.py {t} --eval_n=77", "too few slices|more than 77|77"),
+        ("evaluate.py {t} --checkpoint=last", "newest, best or a step|'last'"),
+        ("evaluate.py {t} --checkpoint=9", "no checkpoint of step 9|[0, 1, 2]"),
+        ("evaluate.py {t} --checkpoint=best", "no best checkpoint yet|evaluate.py"),
+        ("evaluate.py {t} --checkpoint=1 --all", "--checkpoint, --all and --watch"),
+        ("evaluate.py {t} --compare --watch", "--compare|--watch"),
+        ("evaluate.py nowhere", "config.json|nowhere"),
+        ("evaluate.py --compare {t} nowhere", "config.json|nowhere"),
+        ("evaluate.py empty", "no checkpoint yet|empty"),
+        ("evaluate.py {t} --data_dir=nowhere", "no such folder|nowhere"),
+        ("evaluate.py {t} --data_dir=none", "no usable recording"),
+        ("evaluate.py {t} --data_dir=low", "lower rate|low.wav of 4000 Hz for a model of 8000 Hz"),
+        ("evaluate.py {t} --data_dir=short", "shorter than a slice of 4096"),
+        ("evaluate.py {t} --data_dir=one", "too few slices|two recordings|one.wav"),
+        ("evaluate.py {t} --data_dir=few", "too few slices|holds 1 |more than 77|--data_dir FOLDER"),
+        ("train_wavegan.py train {t} --train_patience=3", "--train_patience|--train_eval_secs 600"),
+        ("train_wavegan.py train {t} --train_eval_secs=-1", "--train_eval_secs|-1"),
+    ],
+)
+def test_mistake(run_here, trained, tmp_path, monkeypatch, line, words):
+    recordings = types.SimpleNamespace(low=(4000, 60000), short=(RATE_HZ, 100), one=(RATE_HZ, SLICE_LEN + 9))
+    for name, (rate_hz, frames) in vars(recordings).items():
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / f"{name}.wav", np.full(frames, 0.1), rate_hz)
+    (tmp_path / "few").mkdir()
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / "few" / name, np.full(SLICE_LEN, 0.1), RATE_HZ)
+    (tmp_path / "none").mkdir()
+    TrainDir(tmp_path / "empty").create()
+    TrainDir(tmp_path / "empty").write_config(Config())
+    monkeypatch.chdir(tmp_path)
+    check_mistake(run_here(*line.format(t=trained).split()), *words.split("|"))
+
+
+def test_too_few_recordings_are_said_before_training(run_here, tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    soundfile.write(folder / "one.wav", fire(1, RATE_HZ), RATE_HZ)
+    flags = [*TINY, f"--data_sample_rate={RATE_HZ}", f"--data_dir={folder}", "--train_eval_secs=10"]
+    process = run_here("train_wavegan.py", "train", tmp_path / "train", *flags)
+    assert process.returncode == 2
+    assert "too few slices" in process.stderr.splitlines()[-1]
+    assert TrainDir(tmp_path / "train").steps() == []
