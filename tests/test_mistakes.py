@@ -51,7 +51,7 @@ def tiny_settings(folder, **more):
     soundfile.write(folder / "recordings" / "rain.wav", np.random.default_rng(0).normal(0, 0.1, 64000), 16000)
     named = dict(flag.removeprefix("--").split("=") for flag in TINY)
     paths = {"data_dir": str(folder / "recordings"), "data_cache_dir": str(folder / "cache")}
-    return {name: int(value) for name, value in named.items()} | paths | more
+    return {name: int(value) if value.isdecimal() else value for name, value in named.items()} | paths | more
 
 
 @pytest.fixture(scope="module")
