@@ -51,11 +51,13 @@ class Contestant:
         make: Function of a module, called in the contestant's process with `settings`: returns the function of a
             turn, which takes the least seconds a turn should last and returns a dict of figures (see `timed`).
         settings: Dict.
+        may_fail: Boolean, whether the others go on without it.
     """
 
     name: str
     make: object
     settings: dict
+    may_fail: bool = False
 
 
 @dataclasses.dataclass
@@ -81,8 +83,8 @@ class Outcome:
         return min(self.figures[figure]) if self.figures.get(figure) else None
 
 
-class ContestantError(Exception):
-    """A contestant cannot take part; the message is the reason."""
+class ContestantError(UserError):
+    """A contestant cannot take part; the message names it and the reason."""
 
 
 def timed(step, untimed=0):
@@ -116,6 +118,9 @@ def race(contestants, rounds, turn_s, label):
 
     Returns:
         Dict of name to `Outcome`.
+
+    Raises:
+        ContestantError: One failed that may not.
     """
     outcomes = {contestant.name: Outcome() for contestant in contestants}
     line = StatusLine(sys.stderr)
@@ -131,9 +136,11 @@ def race(contestants, rounds, turn_s, label):
             try:
                 return processes[name].ask(request)
             except ContestantError as error:
+                if not processes[name].contestant.may_fail:
+                    raise
                 outcomes[name].failure = str(error)
                 line.close()
-                say(f"{label}: {name} left out: {error}")
+                say(f"{label}: left out: {error}")
                 return None
 
         for name in outcomes:
@@ -169,6 +176,7 @@ class _Process:
     """The process of a contestant, asked for turns over a pipe."""
 
     def __init__(self, contestant):
+        self.contestant = contestant
         # A fork would take over threads and memory of this process.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -182,9 +190,10 @@ class _Process:
             is_good, answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self._process.join()
-            raise ContestantError(f"its process ended with {self._process.exitcode} (not enough memory?)") from error
+            ending = f"its process ended with {self._process.exitcode} (not enough memory?)"
+            raise ContestantError(f"{self.contestant.name}: {ending}") from error
         if not is_good:
-            raise ContestantError(answer)
+            raise ContestantError(f"{self.contestant.name}: {answer}")
         return answer
 
     def close(self):
@@ -288,7 +297,8 @@ def report(name, title, machine, facts, tables, figure, out):
     os.makedirs(out, exist_ok=True)
     path = os.path.join(out, name)
     with audio.replace_atomically(f"{path}.json") as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump({"benchmark": name, "machine": machine} | facts, file, indent=1, allow_nan=False)
+        facts = {"benchmark": name, "machine": machine} | facts
+        json.dump(facts, file, indent=1, allow_nan=False, default=dataclasses.asdict)
     with audio.replace_atomically(f"{path}.png") as temporary, open(temporary, "wb") as file:
         file.write(plots.png(figure))
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())

@@ -81,9 +81,8 @@ class Result:
 
     def as_json(self):
         """Returns all of it as a dict."""
-        return dataclasses.asdict(self) | {
-            "flop": {"needed": self.case.iteration, "by_rote": self.case.iteration_by_rote},
-        }
+        flop = {"needed": self.case.iteration, "by_rote": self.case.iteration_by_rote}
+        return dataclasses.asdict(self) | {"flop": flop}
 
     def rows(self):
         """Yields the rows of the table."""
