@@ -31,6 +31,7 @@ setup(
         "generate",
         "inception",
         "labelling",
+        "layers",
         "loader",
         "losses",
         "mastering",

@@ -7,9 +7,8 @@ implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, tra
 """
 
 import keras
-import tensorflow as tf
 
-import polyphase
+from layers import LeakyReLU, PhaseShuffle, RepeatedConv1D, StridedConv1D, StridedConv1DTranspose
 
 STRIDES = {
     4096: (4, 4, 4, 4),
@@ -59,138 +58,6 @@ def receptive_field(slice_len, kernel_len):
         samples += (kernel_len - 1) * hop
         hop *= stride
     return samples
-
-
-class StridedConv1D(keras.layers.Conv1D):
-    """`keras.layers.Conv1D` with padding "same", computed in a fast form (see `polyphase`)."""
-
-    def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
-        return polyphase.strided_conv(inputs, kernel, self.strides[0]) + self.bias
-
-
-class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
-    """`keras.layers.Conv1DTranspose` with padding "same", computed in a fast form (see `polyphase`)."""
-
-    def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
-        return polyphase.transposed_conv(inputs, kernel, self.strides[0]) + self.bias
-
-
-class RepeatedConv1D(keras.layers.Conv1D):
-    """`keras.layers.UpSampling1D(repeats)` and `keras.layers.Conv1D` with padding "same" in one (see `polyphase`).
-
-    Args:
-        repeats: Integer >= 1, how often each sample is repeated before the convolution.
-        filters, kernel_size: Integers, as of `keras.layers.Conv1D`.
-
-    Input shape: `[batch, length, channels]`.
-    Output shape: `[batch, length * repeats, filters]`.
-    """
-
-    def __init__(self, filters, kernel_size, repeats, **kwargs):
-        super().__init__(filters, kernel_size, padding="same", **kwargs)
-        self.repeats = repeats
-
-    def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
-        return polyphase.repeated_conv(inputs, kernel, self.repeats) + self.bias
-
-    def compute_output_shape(self, input_shape):
-        batch, length, _ = input_shape
-        return batch, length * self.repeats, self.filters
-
-
-def leaky_relu(x, slope=0.2):
-    """Leaky rectifier whose second derivative is left out of the graph: it is zero.
-
-    TensorFlow's own carries tensors of zeros through all layers below, a sixth of the work of a gradient penalty.
-
-    Args:
-        x: Tensor.
-        slope: Float, below zero.
-
-    Returns:
-        Tensor of the shape of `x`.
-    """
-
-    @tf.custom_gradient
-    def rectify(x):
-        return tf.nn.leaky_relu(x, slope), lambda dy: select(dy)
-
-    @tf.custom_gradient
-    def select(dy):
-        # Linear in dy, so it is its own gradient.
-        return tf.raw_ops.LeakyReluGrad(gradients=dy, features=x, alpha=slope), select
-
-    return rectify(x)
-
-
-class LeakyReLU(keras.layers.LeakyReLU):
-    """`keras.layers.LeakyReLU` by `leaky_relu`."""
-
-    def call(self, inputs):
-        return leaky_relu(inputs, self.negative_slope)
-
-
-def shift_phase(x, shift):
-    """Moves every channel of `x` by `shift` samples, filling the gap by reflection.
-
-    Args:
-        x: Tensor `[batch, length, channels]`.
-        shift: int32 tensor `[batch]`, each of absolute value < length; positive moves towards the end.
-
-    Returns:
-        Tensor of the shape of `x`.
-    """
-    last = x.shape[1] - 1
-    source = tf.abs(tf.range(last + 1) - shift[:, None])
-    source = last - tf.abs(last - source)  # [batch, length]
-    return tf.gather(x, source, axis=1, batch_dims=1)
-
-
-class PhaseShuffle(keras.layers.Layer):
-    """Phase shuffle: a random shift of up to `radius` samples (paper, section 3.3).
-
-    Shifts come from seeds given with the input, so a discriminator is a pure function. Several batches may come as
-    one, each with a seed of its own: they get the shifts they would get alone. Without `training=True` the layer does
-    nothing.
-
-    Args:
-        radius: Integer >= 0; shifts are uniform in -radius, ..., radius.
-        per: "batch" draws one shift for a whole batch, as the reference implementation does;
-            "example" draws one for each example.
-        index: Integer that tells this layer's draws from those of the others.
-
-    Input shape: `[batches * batch, length, channels]` with length > radius, and the seeds, int32 `[batches, 2]`.
-    Output shape: `[batches * batch, length, channels]`.
-    """
-
-    def __init__(self, radius, per, index, **kwargs):
-        super().__init__(**kwargs)
-        self.radius = radius
-        self.per = per
-        self.index = index
-
-    def call(self, x, seeds, training=False):
-        if not training or not self.radius:
-            return x
-        batch_size = tf.shape(x)[0] // seeds.shape[0]
-
-        def draw(seed):
-            shift = tf.random.stateless_uniform(
-                [1 if self.per == "batch" else batch_size],
-                tf.random.experimental.stateless_fold_in(seed, self.index),
-                minval=-self.radius,
-                maxval=self.radius + 1,
-                dtype=tf.int32,
-            )
-            return tf.broadcast_to(shift, [batch_size])
-
-        return shift_phase(x, tf.concat([draw(seed) for seed in tf.unstack(seeds)], axis=0))
-
-    def compute_output_shape(self, x_shape, seeds_shape=None):
-        return x_shape
 
 
 def build_generator(

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from conftest import REFERENCE
 
+import layers
 import polyphase
 import wavegan
 from reference_import import variable_name
@@ -78,8 +79,34 @@ def test_discriminator_equals_reference(path):
 @pytest.mark.parametrize("shift", range(-3, 4))
 def test_phase_shift_equals_reference(shift):
     arrays = np.load(REFERENCE / "arrays" / "phase_shuffle.npz")
-    shifted = wavegan.shift_phase(tf.constant(arrays["x"]), tf.constant([shift, shift]))
+    shifted = layers.shift_phase(tf.constant(arrays["x"]), tf.constant([shift, shift]), abs(shift))
     np.testing.assert_array_equal(shifted, arrays[f"shift:{shift}"])
+
+
+@pytest.mark.parametrize(("length", "radius"), [(2, 1), (5, 2), (8, 7), (40, 3)])
+def test_gradients_of_phase_shift_equal_those_of_a_matrix(length, radius):
+    """A shift is a product with a matrix of zeros and ones, whose gradient is its transpose."""
+    random = np.random.default_rng(0)
+    x, weights, more = (tf.constant(random.standard_normal([2 * radius + 1, length, 2])) for _ in range(3))
+    shift = np.arange(-radius, radius + 1)
+    matrices = np.zeros([len(shift), length, length])
+    for matrix, s in zip(matrices, shift):
+        rows = np.pad(np.eye(length), [[radius, radius], [0, 0]], mode="reflect")
+        matrix[:] = rows[radius - s : radius - s + length]
+
+    def derivatives_of(move):
+        with tf.GradientTape() as outer:
+            outer.watch([x, weights])
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = move(x)
+            dx = tape.gradient(y, x, weights)
+            total = tf.reduce_sum(dx * dx * more)
+        return y, dx, outer.gradient(total, weights)
+
+    got = derivatives_of(lambda x: layers.shift_phase(x, tf.constant(shift, tf.int32), radius))
+    for ours, expected in zip(got, derivatives_of(lambda x: tf.constant(matrices) @ x)):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +179,7 @@ class TestPhaseShuffle:
     x = np.arange(64, dtype=np.float32).reshape(1, 64, 1) * np.ones([40, 1, 1], np.float32)
 
     def shifts(self, per, seed, radius=2):
-        layer = wavegan.PhaseShuffle(radius, per, index=0)
+        layer = layers.PhaseShuffle(radius, per, index=0)
         return 32 - layer(self.x, tf.constant([seed]), training=True).numpy()[:, 32, 0]
 
     def test_one_shift_a_batch(self):
@@ -168,11 +195,11 @@ class TestPhaseShuffle:
         assert (self.shifts("example", [3, 4]) != self.shifts("example", [3, 5])).any()
 
     def test_off_outside_training(self):
-        layer = wavegan.PhaseShuffle(2, "example", index=0)
+        layer = layers.PhaseShuffle(2, "example", index=0)
         np.testing.assert_array_equal(layer(self.x, tf.constant([[0, 1]])), self.x)
 
     def test_layers_draw_apart(self):
-        draws = [wavegan.PhaseShuffle(2, "example", i)(self.x, tf.constant([[0, 1]]), training=True) for i in range(2)]
+        draws = [layers.PhaseShuffle(2, "example", i)(self.x, tf.constant([[0, 1]]), training=True) for i in range(2)]
         assert (draws[0].numpy() != draws[1].numpy()).any()
 
 
@@ -277,7 +304,7 @@ def test_networks_use_the_fast_forms(layer, upsample, monkeypatch):
 def test_leaky_relu_equals_native():
     x = tf.constant(np.random.default_rng(0).standard_normal([50]))
     for got, expected in zip(
-        derivatives(lambda x, scale: wavegan.leaky_relu(tf.sin(x) * scale), x, tf.constant(2.0, tf.float64)),
+        derivatives(lambda x, scale: layers.leaky_relu(tf.sin(x) * scale), x, tf.constant(2.0, tf.float64)),
         derivatives(lambda x, scale: tf.nn.leaky_relu(tf.sin(x) * scale, 0.2), x, tf.constant(2.0, tf.float64)),
     ):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
