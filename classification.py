@@ -10,6 +10,7 @@ The network is built in code from classifier.json, and weights are plain arrays:
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -51,6 +52,12 @@ class Classifier:
         self.labels = labels
         self.sample_rate_hz, self.slice_len, self.channels = sample_rate_hz, slice_len, channels
         self.network = build_network(len(labels), sample_rate_hz, slice_len, channels)
+
+    @property
+    def digest(self):
+        """Digest of labels and weights, a string."""
+        weights = [weight.numpy().tobytes() for weight in self.network.weights]
+        return hashlib.sha256(b"".join([json.dumps(self.labels).encode(), *weights])).hexdigest()
 
     def probabilities(self, x):
         """Returns the probabilities of labels, float32 `[n, labels]`, for float32 `[n, slice_len, channels]`."""

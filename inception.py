@@ -1,6 +1,7 @@
 """The inception score of the checkpoints of a training, beside that of sounds of known score."""
 
 import dataclasses
+import hashlib
 import os
 import time
 
@@ -50,12 +51,14 @@ def incept(path, folder, n=5000, splits=10, checkpoint=None, every=True, watch=F
     print(f"test accuracy {trained.test_accuracy:.1%}")
     print(f"  {'':<18}  score  error  slices")
     anchors = {name: _score(name, each, splits) for name, each in _anchors(trained).items()}
+    # Scores of another classifier do not compare.
+    evaluation = hashlib.sha256(f"{trained.classifier.digest} {n} {splits}".encode()).hexdigest()
     scores = {}
     for each in _iterate(train_dir, watch) if every or watch else [checkpoint]:
         generator, step = train_dir.load_generator(each)
         probabilities = _classify_generated(generator, step, config, trained.classifier, n)
         scores[step] = _score(f"step {step}", probabilities, splits)
-        _record(train_dir, config, step, n, scores[step], anchors)
+        _record(train_dir, config, step, n, evaluation, scores[step], anchors)
         if watch:
             _print_best(scores)
     _print_best(scores)
@@ -134,7 +137,7 @@ def _score(name, probabilities, splits):
     return score, error
 
 
-def _record(train_dir, config, step, n, score, anchors):
+def _record(train_dir, config, step, n, evaluation, score, anchors):
     row = Row(
         "inception_score",
         *score,
@@ -157,6 +160,7 @@ def _record(train_dir, config, step, n, score, anchors):
         verdicts=[],
         clips={},
         pairs=[],
+        evaluation=evaluation,
     )
     results.append_history(train_dir.path, result)
     writer = summaries.create_writer(train_dir.join("eval"))

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from conftest import TINY
-from test_mistakes import check_mistake
+from test_mistakes import check_mistake, tiny_settings
 
 import classification
 import inception
@@ -68,12 +67,11 @@ def trained(config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained_model(config, tmp_path_factory):
     """TRAIN_DIR of a tiny model that fits the classifier, with checkpoints 0, 1 and 2, which no test changes."""
-    folder = tmp_path_factory.mktemp("model") / "train"
-    settings = {name: int(value) for name, value in (flag.removeprefix("--").split("=") for flag in TINY)}
+    folder = tmp_path_factory.mktemp("model")
     places = {"data_dir": config.data_dir, "data_cache_dir": config.data_cache_dir}
-    rate = {"data_sample_rate": RATE_HZ}
-    training.train(folder, settings | places | rate | {"train_max_steps": 2, "train_save_secs": 0})
-    return folder
+    settings = tiny_settings(folder, **places, data_sample_rate=RATE_HZ, train_max_steps=2, train_save_secs=0)
+    training.train(folder / "train", settings)
+    return folder / "train"
 
 
 # Labels and parts.
@@ -356,6 +354,21 @@ def test_incept_of_real_slices_scores_as_the_real_set(trained, config, monkeypat
     scores = scores_in(capsys.readouterr().out)
     assert scores["step 2"] == pytest.approx(3, abs=0.2)
     assert metrics.inception_score(trained[1].train, 1)[0] == pytest.approx(3, abs=0.2)
+
+
+def test_scores_of_another_classifier_do_not_compare(train_dir, trained, config, tmp_path):
+    """The history holds both, and reads back those of the one that scored more checkpoints."""
+    inception.incept(train_dir, trained[0], n=10, splits=2)
+    inception.incept(train_dir, trained[0], n=10, splits=2, checkpoint=1, every=False)
+    scores = results.read_history(train_dir)
+    folder = shutil.copytree(trained[0], tmp_path / "classifier")
+    other = classification.load(folder)
+    weight = other.classifier.network.weights[-1]
+    weight.assign(2 * weight + 1)
+    classification.save(folder, other, np.eye(3, dtype=int))
+    inception.incept(train_dir, folder, n=10, splits=2, checkpoint=1, every=False)
+    assert results.read_history(train_dir) == scores
+    assert len((train_dir / results.FILE).read_text().splitlines()) == 5
 
 
 def test_watch_scores_each_checkpoint_once(train_dir, trained, monkeypatch):
