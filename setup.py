@@ -73,6 +73,7 @@ setup(
     ],
     extras_require={
         "aac": ["av>=14,<19"],
+        "bench": ["torch>=2.6"],
         "notebook": ["ipykernel>=6,<8", "jupyterlab>=4,<5"],
         "test": [
             "av>=14,<19",

@@ -363,15 +363,15 @@ def no_arguments(arguments):
         raise UserError(f"a benchmark takes flags only. Received: {' '.join(arguments)!r}.")
 
 
-def numbers(name):
-    """Returns the value of a flag of integers above zero, as 16,64: a list.
+def integers(name, at_least=0):
+    """Returns the value of a flag of whole numbers, as 16,64: a list.
 
     Raises:
         UserError: It is not one.
     """
     texts = flags.FLAGS[name].value
-    if not texts or not all(text.isdecimal() and int(text) for text in texts):
-        raise UserError(f"--{name} must be whole numbers above 0, as 16,64. Received: {','.join(texts)!r}.")
+    if not texts or not all(text.isdecimal() and int(text) >= at_least for text in texts):
+        raise UserError(f"--{name} must be whole numbers from {at_least}, as 16,64. Received: {','.join(texts)!r}.")
     return [int(text) for text in texts]
 
 
@@ -381,7 +381,7 @@ def slice_lens(name):
     Raises:
         UserError: It is not one.
     """
-    found = numbers(name)
+    found = integers(name)
     for slice_len in found:
         if slice_len not in SLICE_LENS:
             raise UserError(f"--{name} must be among {', '.join(map(str, SLICE_LENS))}. Received: {slice_len}.")

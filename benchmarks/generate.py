@@ -28,7 +28,7 @@ _SLICE_LEN = 16384
 _SAMPLING_S = 0.005
 _SHOWN_PLACES = 12
 _SEED = 0
-_MAKING, _WRITING = "making", "writing"
+_MAIN, _OTHERS = "main", "others"
 
 flags.DEFINE_list("dims", ["16", "64"], "Widths of the networks.")
 flags.DEFINE_list("batches", ["16", "64"], "Slices of a batch.")
@@ -54,8 +54,8 @@ _FILE_HEADER = ("dim", "precision", "minutes", "x real time", "x real time, whol
 def main(arguments):
     common.no_arguments(arguments)
     values = flags.FLAGS
-    dims, minutes = common.numbers("dims"), common.numbers("minutes")
-    cases = [topology.Work(_SLICE_LEN, dim, size) for dim in dims for size in common.numbers("batches")]
+    dims, minutes = common.integers("dims", at_least=1), common.integers("minutes", at_least=1)
+    cases = [topology.Work(_SLICE_LEN, dim, size) for dim in dims for size in common.integers("batches", at_least=1)]
     names = common.names("contestants", contestants.NAMES)
     machine = common.machine_facts()
     common.warn_if_busy(machine)
@@ -178,14 +178,14 @@ def sample_rendering(train_dir, settings):
 
     Returns:
         List of (thread, place, share of the time), the most frequent first: the innermost function of the project in
-        the thread that makes the sound and in those that write it.
+        the thread that leads and in the others, which may work at the same time.
     """
     cli.start_tensorflow()
     import rendering
 
     out = f"{train_dir}-sampled.flac"
     seen, samples = collections.Counter(), 0
-    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=_MAKING) as pool:
+    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=_MAIN) as pool:
         done = pool.submit(rendering.render, [train_dir], out, settings | {"overwrite": True})
         while not done.done():
             time.sleep(_SAMPLING_S)
@@ -194,7 +194,7 @@ def sample_rendering(train_dir, settings):
             del threads[threading.get_ident()]
             for ident, frame in sys._current_frames().items():
                 if ident in threads and (place := _place(frame)):
-                    seen[_MAKING if threads[ident].startswith(_MAKING) else _WRITING, place] += 1
+                    seen[_MAIN if threads[ident].startswith(_MAIN) else _OTHERS, place] += 1
         done.result()
     os.unlink(out)
     return [(*key, count / samples) for key, count in seen.most_common(_SHOWN_PLACES)]

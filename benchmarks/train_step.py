@@ -42,8 +42,8 @@ def main(arguments):
     cases = [
         topology.Work(slice_len, dim, batch_size)
         for slice_len in common.slice_lens("slice_lens")
-        for batch_size in common.numbers("batches")
-        for dim in common.numbers("dims")
+        for batch_size in common.integers("batches", at_least=1)
+        for dim in common.integers("dims", at_least=1)
     ]
     chosen = [case for case in cases if case.iteration <= 1e12 * values.most_tflop]
     for case in cases:
