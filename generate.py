@@ -4,6 +4,7 @@ import math
 
 from absl import flags
 
+import checkpoints
 import cli
 from errors import UserError
 
@@ -15,7 +16,7 @@ USAGE = """One or more trained models -> one finished sound file: pieces joined 
     generate.py --from asmr.json --start 3:10 --end 3:20 --out stretch.flac
 """
 
-flags.DEFINE_string("checkpoint", "newest", "newest, best (kept by evaluate.py) or a step.")
+checkpoints.define_flags("checkpoint")
 flags.DEFINE_float("minutes", 0.0, "Length, minutes; added to --hours.", lower_bound=0)
 flags.DEFINE_float("hours", 0.0, "Length, hours.", lower_bound=0)
 flags.DEFINE_string(

@@ -33,10 +33,16 @@ _LEVELLED_S = 300.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
 _LEVELLED_STRETCHES = 10
-_CODEC_S, _MOST_CODEC_GAIN_DB, _CODEC_RESERVE_DB = 20.0, 6.0, 0.5
+_CODEC_S, _CODEC_RESERVE_DB = 20.0, 0.5
 """What a codec does to level and peaks is measured on so many seconds; peaks get a reserve for all the others."""
 
+_CODEC_LIMITED_DB = 6.0
+"""Peaks are measured with the sound so far above the ceiling: a sound that has been limited overshoots most."""
+
 _TOLERANCE_DB = 0.1
+_LIMITED_DB = 2.0
+"""A sound with peaks this near to the ceiling was limited."""
+
 _ENDLESS_S = 8 * 3600.0
 _BLOCKS_AHEAD = 3
 _SHORTEST_FILE_S = 0.4
@@ -351,16 +357,19 @@ def _measure_codec(voices, joining, gains_db, gain_db, output, options):
     x = np.concatenate([_mix_alone(lines, frames, gain_db, output, options) for lines in groups])
     limit = Limiter(options.peak_dbtp, rate_hz)
 
-    def change(x):
-        """Decoded over encoded, dB: loudness and true peak."""
-        x = limit(np.pad(x, [[limit.context, limit.context], [0, 0]]))
-        before, after = Levels(rate_hz, output.channels), Levels(rate_hz, output.channels)
-        before.add(x)
-        after.add(output.round_trip(x))
-        return after.meter.integrated() - before.meter.integrated(), after.true_peak_db - before.true_peak_db
+    def figures(x):
+        levels = Levels(rate_hz, output.channels)
+        levels.add(x)
+        return levels.figures()
 
-    codec_gain_db = float(np.clip(-change(x)[0], -_MOST_CODEC_GAIN_DB, _MOST_CODEC_GAIN_DB))
-    overshoot_db = change(x * np.float32(amplitude(codec_gain_db)))[1]
+    def limited(x):
+        return limit(np.pad(x, [[limit.context, limit.context], [0, 0]]))
+
+    x = limited(x)
+    codec_gain_db = figures(x)["lufs"] - figures(output.round_trip(x))["lufs"]
+    lift_db = max(0.0, options.peak_dbtp + _CODEC_LIMITED_DB - figures(x)["true_peak_db"])
+    hot = limited(x * np.float32(amplitude(lift_db)))
+    overshoot_db = figures(output.round_trip(hot))["true_peak_db"] - options.peak_dbtp
     return codec_gain_db, round(options.peak_dbtp - max(0.0, overshoot_db) - _CODEC_RESERVE_DB, 3)
 
 
@@ -557,6 +566,12 @@ def _report(result, output, options):
         _say(
             f"warning   its true peak is {too_high_db:.1f} dB above the ceiling; for one below it, render with "
             f"--peak_dbtp={options.peak_dbtp - too_high_db - _TOLERANCE_DB:.1f} or into a .flac"
+        )
+    too_soft_db = options.lufs - result["lufs"]
+    if too_soft_db > 1 and result["true_peak_db"] > options.peak_dbtp - _LIMITED_DB:
+        _say(
+            f"warning   it is {too_soft_db:.1f} dB softer than --lufs={options.lufs:g}, since its peaks are held at "
+            "the ceiling; for that loudness, raise --peak_dbtp"
         )
     if result["largest_rise_db"] > options.max_jump_db + _TOLERANCE_DB:
         _say(
