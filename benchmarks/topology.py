@@ -13,7 +13,8 @@ to audio and latent vectors nobody needs, wgan-gp costs
     update of the generator       3 G - G1       forward, two gradients
                                   2 D            forward, gradient with respect to the audio
 
-Frameworks that differentiate the penalty by rote also send zeros back through its forward pass: 2 D - D1 more.
+Frameworks that differentiate the penalty by rote also send zeros back through its convolutions: with Dn for the dense
+layer of the discriminator, 2 (D - Dn) - D1 more.
 """
 
 import dataclasses
@@ -52,13 +53,17 @@ class Work:
     @property
     def discriminator(self):
         """D."""
-        dense = 2 * self.batch_size * GRID_LEN * widths(self.slice_len, self.dim)[-1]
-        return sum(self._convolutions(strides(self.slice_len))) + dense
+        return sum(self._convolutions(strides(self.slice_len))) + self.discriminator_last
 
     @property
     def discriminator_first(self):
         """D1."""
         return self._convolutions(strides(self.slice_len))[0]
+
+    @property
+    def discriminator_last(self):
+        """Dn."""
+        return 2 * self.batch_size * GRID_LEN * widths(self.slice_len, self.dim)[-1]
 
     @property
     def generator(self):
@@ -80,7 +85,8 @@ class Work:
     @property
     def iteration_by_rote(self):
         """The same with the zeros of the penalty."""
-        return self.iteration + DISCRIMINATOR_UPDATES * (2 * self.discriminator - self.discriminator_first)
+        zeros = 2 * (self.discriminator - self.discriminator_last) - self.discriminator_first
+        return self.iteration + DISCRIMINATOR_UPDATES * zeros
 
     def _convolutions(self, strides_from_audio):
         flop, positions, channels = [], self.slice_len, 1

@@ -91,11 +91,11 @@ def test_textbook_networks_are_the_projects(slice_len):
     seeds = tf.zeros([3, 2], tf.int32)
     np.testing.assert_allclose(gan.generator(z), trainer.generator(z), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(
-        gan.discriminator(real)[:, 0], trainer.discriminator([real, seeds[:1]]), rtol=1e-4, atol=1e-6
+        gan.discriminator(real)[:, 0], trainer.discriminator([tf.constant(real), seeds[:1]]), rtol=1e-4, atol=1e-6
     )
 
     theirs = gan.train_discriminator(real, z, alpha)
-    ours = trainer.strategy.run(trainer.update_discriminator, [real, z, alpha, seeds])
+    ours = trainer.strategy.run(trainer.update_discriminator, [tf.constant(real), z, alpha, seeds])
     # Adam's first step has the size of the rate whatever the gradient, and would enlarge rounding.
     gan.discriminator.set_weights(trainer.discriminator.get_weights())
     theirs |= gan.train_generator(z)
@@ -108,7 +108,7 @@ def test_textbook_networks_are_the_projects(slice_len):
 def test_textbook_phase_shuffle_is_the_projects():
     x = tf.random.stateless_normal([2, 9, 3], [0, 1])
     shuffle = textbook.PhaseShuffle(2)
-    expected = {shift: layers.shift_phase(x, tf.fill([2], shift)).numpy() for shift in range(-2, 3)}
+    expected = {shift: layers.shift_phase(x, tf.fill([2], shift), 2).numpy() for shift in range(-2, 3)}
     seen = set()
     for _ in range(100):
         shuffled = shuffle(x, training=True).numpy()
@@ -126,14 +126,17 @@ def test_topology_is_that_of_the_networks():
 @pytest.mark.parametrize("is_by_rote", [False, True], ids=["needed", "by rote"])
 @pytest.mark.parametrize("slice_len", [4096, 8192])
 def test_work_is_that_of_the_graph(slice_len, is_by_rote, monkeypatch):
-    """The formula counts the multiply-adds of the operations that TensorFlow would run."""
+    """The formula counts the multiply-adds of the operations that TensorFlow would run, and a few logits more."""
     if not is_by_rote:
         monkeypatch.setattr(keras.layers.LeakyReLU, "call", lambda self, x: layers.leaky_relu(x, 0.2))
     work = topology.Work(slice_len, dim=2, batch_size=3)
     gan = textbook.WGAN(slice_len, work.dim, work.batch_size)
     graph = gan.train_step.get_concrete_function(tf.TensorSpec([work.batch_size, slice_len, 1])).graph
     counted = sum(flop(op, work.batch_size) for op in needed_operations(graph))
-    assert counted == (work.iteration_by_rote if is_by_rote else work.iteration)
+    # Nobody reads the logits of the penalties, nor those of all updates but the last, nor what they depend on last.
+    unread = 2 * 5 + 2 * 4
+    expected = work.iteration_by_rote if is_by_rote else work.iteration
+    assert counted == expected - unread * work.discriminator_last
 
 
 def needed_operations(graph):
@@ -162,7 +165,7 @@ def flop(op, batch_size):
     elif op.type == "Conv2DBackpropInput":
         small, kernel = shape(op.inputs[2]), shape(op.inputs[1])
     elif op.type == "Conv2DBackpropFilter":
-        small, kernel = shape(op.inputs[2]), tf.get_static_value(op.inputs[1])
+        small, kernel = shape(op.inputs[2]), shape(op.outputs[0])
     else:
         return 0
     # Each position and channel of the shorter side meets every tap and channel of the kernel.
@@ -259,8 +262,8 @@ def test_precision_goes_on_where_it_stopped(benchmark, tmp_path, recordings):
         assert config["train_precision"] == contestants.PRECISIONS[run["precision"]]
     again, written_again = benchmark("precision", *arguments)
     assert written_again["runs"] == runs
-    assert "measuring" in process.stderr + process.stdout or "frechet" in process.stderr
-    assert "frechet_distance" not in again.stderr  # no second evaluation
+    assert "frechet_distance" in process.stderr
+    assert "frechet_distance" not in again.stderr
 
 
 def test_contestants_that_fail(capfd):
@@ -274,7 +277,7 @@ def test_contestants_that_fail(capfd):
     assert "property name" in outcomes["raising"].failure
     assert "ended with 7" in outcomes["dying"].failure
     assert capfd.readouterr().err.count("left out") == 2
-    with pytest.raises(UserError, match="needed: .*ended with 7"):
+    with pytest.raises(UserError, match=r"needed: .*ended with 7"):
         common.race([good, common.Contestant("needed", os._exit, {"status": 7})], 1, 0.0, "test")
 
 
@@ -320,9 +323,9 @@ def test_mistakes(arguments, words, tmp_path):
 
 
 def test_stopping_leaves_no_process(tmp_path):
+    arguments = [*SMALL_CASE, "--slice_lens=4096", "--contestants=project-float32", "--rounds=100000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.train_step", *SMALL_CASE, "--contestants=project-float32", "--rounds=100000"]
-        + ["--slice_lens=4096", f"--out={tmp_path}"],
+        [sys.executable, "-m", "benchmarks.train_step", *arguments, f"--out={tmp_path}"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
