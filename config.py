@@ -12,11 +12,11 @@ four kinds, which decide what may change when a TRAIN_DIR is resumed:
 import dataclasses
 import json
 import math
-import sys
 import typing
 
 from absl import flags
 
+import cli
 from errors import UserError
 
 SLICE_LENS = (4096, 8192, 16384, 32768, 65536, 131072, 262144)
@@ -98,6 +98,9 @@ class Config:
         "zeros",
         "How the generator upsamples: zeros (transposed convolution) or nn (nearest neighbour).",
         choices=("zeros", "nn"),
+    )
+    wavegan_genr_noise: bool = _model(
+        False, "Noise with learned scales before every convolution of the generator, against the metallic comb."
     )
     wavegan_genr_pp: bool = _model(False, "A learned post-filter over the generator's audio.")
     wavegan_genr_pp_len: int = _model(512, "Taps of the post-filter.", at_least=1)
@@ -238,7 +241,7 @@ def _check(field, value):
 
 
 def define_flags(names=None):
-    """Defines one absl flag for every setting, or for those named, where there is none, as key flags of the script."""
+    """Defines one absl flag for every setting, or for those named, as key flags of the main script."""
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
     for field in dataclasses.fields(Config):
         if names and field.name not in names:
@@ -246,10 +249,7 @@ def define_flags(names=None):
         kind, _ = _kind_of_type(field)
         rule = _rule(field)
         text = field.metadata["text"] + (f" ({rule})" if rule else "")
-        if field.name not in flags.FLAGS:
-            define[kind](field.name, field.default, text)
-        # A key flag of the script: --help shows it.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
+        cli.define_flag(define[kind], field.name, field.default, text)
 
 
 def given_flags():

@@ -165,3 +165,55 @@ class PhaseShuffle(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape, seeds_shape=None):
         return x_shape
+
+
+class LatentSeeds(keras.layers.Layer):
+    """Seeds that are a function of latent vectors, so that a generator with noise is a pure function of its latents.
+
+    Input shape: `[batch, latent_dim]`, float32.
+    Output shape: `[batch, 2]`, int32.
+    """
+
+    def __init__(self, **kwargs):
+        # Rounded to fewer bits, neighbours on a walk would share their noise.
+        super().__init__(dtype="float32", **kwargs)
+
+    def call(self, z):
+        bits = tf.bitcast(z, tf.int32)
+        # Sums wrap around; odd factors tell apart vectors of the same elements in another order.
+        factors = 2 * tf.range(tf.shape(z)[1]) + 1
+        return tf.stack([tf.reduce_sum(bits, axis=1), tf.reduce_sum(bits * factors, axis=1)], axis=1)
+
+    def compute_output_spec(self, z):
+        return keras.KerasTensor([z.shape[0], 2], dtype="int32")
+
+
+class NoiseInput(keras.layers.Layer):
+    """Adds Gaussian noise, scaled by a learned weight for each channel (Karras et al. 2019, section 3.2).
+
+    A hundred latent numbers cannot hold the thousands of independent ones that a second of rain has; and positions
+    that a young generator makes alike, heard as a metallic comb, differ by their noise.
+
+    Args:
+        index: Integer that tells this layer's draws from those of the others.
+
+    Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch, 2]`.
+    Output shape: `[batch, length, channels]`.
+    """
+
+    def __init__(self, index, **kwargs):
+        super().__init__(**kwargs)
+        self.index = index
+
+    def build(self, x_shape, seeds_shape):
+        self.scale = self.add_weight(shape=[x_shape[-1]], initializer=keras.initializers.Constant(0.1), name="scale")
+
+    def call(self, x, seeds):
+        def draw(seed):
+            return tf.random.stateless_normal(x.shape[1:], tf.random.experimental.stateless_fold_in(seed, self.index))
+
+        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+        return x + tf.cast(noise, x.dtype) * self.scale
+
+    def compute_output_shape(self, x_shape, seeds_shape=None):
+        return x_shape

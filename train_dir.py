@@ -421,6 +421,7 @@ def build_generator(config, dtype="float32"):
         dim=config.wavegan_dim,
         batchnorm=config.wavegan_batchnorm,
         upsample=config.wavegan_genr_upsample,
+        noise=config.wavegan_genr_noise,
         post_filter_len=config.post_filter_len,
         dtype=dtype,
     )

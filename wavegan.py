@@ -8,7 +8,15 @@ implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, tra
 
 import keras
 
-from layers import LeakyReLU, PhaseShuffle, RepeatedConv1D, StridedConv1D, StridedConv1DTranspose
+from layers import (
+    LatentSeeds,
+    LeakyReLU,
+    NoiseInput,
+    PhaseShuffle,
+    RepeatedConv1D,
+    StridedConv1D,
+    StridedConv1DTranspose,
+)
 
 STRIDES = {
     4096: (4, 4, 4, 4),
@@ -68,6 +76,7 @@ def build_generator(
     dim=64,
     batchnorm=False,
     upsample="zeros",
+    noise=False,
     post_filter_len=0,
     dtype="float32",
 ):
@@ -81,6 +90,7 @@ def build_generator(
         dim: Integer >= 1, channels of the last layer before the audio.
         batchnorm: Boolean, normalise every layer but the last over the batch.
         upsample: "zeros" (transposed convolutions) or "nn" (nearest neighbour, then convolution).
+        noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         post_filter_len: Integer >= 0, taps of a learned filter over the audio; 0 for none. It maps all
             channels to all channels, and its output is limited to [-1, 1].
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
@@ -101,6 +111,7 @@ def build_generator(
 
     widths = [dim * multiplier for multiplier in reversed(channel_multipliers(slice_len))]
     z = keras.Input([latent_dim], name="z")
+    seeds = LatentSeeds(name="noise_seeds")(z) if noise else None
 
     # Project the latent vector onto the grid.
     x = layers.Dense(GRID_LEN * widths[0], dtype=dtype, name="z_project")(z)
@@ -110,6 +121,8 @@ def build_generator(
     # Upsample the grid towards the audio.
     for i, (stride, width) in enumerate(zip(STRIDES[slice_len], [*widths[1:], channels])):
         name = f"upconv_{i}"
+        if noise:
+            x = NoiseInput(i, dtype=dtype, name=f"{name}_noise")(x, seeds)
         if upsample == "zeros":
             conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
         else:

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 from conftest import REFERENCE
 
@@ -150,6 +151,45 @@ def test_every_weight_gets_a_gradient(batchnorm, upsample, dtype):
     assert all(variable.dtype == "float32" for variable in variables)
     gradients = tape.gradient(logits, [variable.value for variable in variables])
     assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
+
+
+class TestNoise:
+    z = tf.random.stateless_uniform([5, 4], [1, 2], -1, 1)
+
+    def build(self, dtype="float32"):
+        return wavegan.build_generator(4096, latent_dim=4, dim=1, noise=True, dtype=dtype)
+
+    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+    def test_function_of_the_latent_vector_alone(self, dtype):
+        generator = self.build(dtype)
+        together = generator(self.z)
+        alone = tf.concat([generator(self.z[i : i + 1]) for i in range(5)], 0)
+        np.testing.assert_allclose(together, alone, atol=1e-6 if dtype == "float32" else 0.02)
+
+    def test_neighbours_and_permutations_have_other_noise(self):
+        seeds = layers.LatentSeeds()
+        z = np.array([[0.1, 0.2, 0.3], [np.nextafter(np.float32(0.1), 1), 0.2, 0.3], [0.3, 0.2, 0.1]], np.float32)
+        assert len({tuple(seed) for seed in seeds(z).numpy()}) == 3
+
+    def test_noise_is_gaussian_of_the_learned_scales(self):
+        layer = layers.NoiseInput(0)
+        x = tf.zeros([2, 50_000, 2])
+        assert layer(x, tf.constant([[1, 2], [3, 4]])).numpy().std() == pytest.approx(0.1, rel=0.02)
+        layer.scale.assign([2.0, 0.0])
+        noise = layer(x, tf.constant([[1, 2], [3, 4]])).numpy()
+        assert not noise[:, :, 1].any()
+        assert scipy.stats.kstest(noise[0, :, 0] / 2, "norm").pvalue > 0.001
+        assert abs(np.corrcoef(noise[0, :, 0], noise[1, :, 0])[0, 1]) < 0.02
+        other = layers.NoiseInput(1)(x, tf.constant([[1, 2], [3, 4]])).numpy()
+        assert abs(np.corrcoef(noise[0, :, 0], other[0, :, 0])[0, 1]) < 0.02
+
+    def test_scales_learn(self):
+        generator = self.build()
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(generator(self.z, training=True) ** 2)
+        scales = [variable for variable in generator.trainable_variables if variable.path.endswith("noise/scale")]
+        assert [scale.shape for scale in scales] == [(8,), (4,), (2,), (1,)]
+        assert all(np.any(gradient) for gradient in tape.gradient(loss, [scale.value for scale in scales]))
 
 
 def test_post_filter_keeps_channels_and_range():
