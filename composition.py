@@ -600,12 +600,13 @@ class Composition:
 
     def _guarded(self, piece, samples):
         """Returns the gains of a piece that the guard asks for."""
-        guard, rate_hz = self._guard, self._lines[piece.line].voice.output_rate_hz
+        guard, line = self._guard, self._lines[piece.line]
+        rate_hz = line.voice.output_rate_hz
         # What fades in before frame 0 is not heard.
         unheard = max(0, -piece.start)
         if piece.turn == 0 and piece.line not in self._begun:
             self._begun.add(piece.line)
-            guard.begin(samples[unheard : len(samples) - self._lines[piece.line].joining.fade])
+            guard.begin(line.voice[piece.index] * np.float32(amplitude(line.gain_db)) * self._gain)
         guard.advance(max(0, piece.start))
         if piece.start < self.loop_fade + _LOOP_BEGINS_S * rate_hz:
             self._power_of_beginning = guard.loudest

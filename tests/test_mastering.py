@@ -7,7 +7,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mastering import Limiter, LoudnessMeter, amplitude, decibels, to_integers, true_peak
+from mastering import Levels, Limiter, LoudnessMeter, amplitude, decibels, to_integers, true_peak
 
 RATE_HZ = 16000
 RATES_HZ = [8000, 11025, 16000, 44100, 48000]
@@ -101,6 +101,61 @@ def test_short_term_loudness_follows_the_level():
     assert len(short_term) == 100 - 30 + 1
     assert short_term[0] - short_term[-1] == pytest.approx(20, abs=0.3)
     assert len(meter.momentary()) == 100 - 4 + 1
+
+
+# Rises.
+
+
+def largest_rise(x, **options):
+    meter = LoudnessMeter(RATE_HZ, 1)
+    meter.add(x)
+    return meter.largest_rise(**options)
+
+
+def test_largest_rise_is_that_of_pyloudnorms_blocks():
+    """Levels of 1 s at random; the loudness of each 3 s by pyloudnorm."""
+    gains = amplitude(np.random.default_rng(1).uniform(-40, 0, 20))
+    x = np.repeat(gains, RATE_HZ)[:, None] * white(20)
+    starts = range(0, len(x) - 3 * RATE_HZ + 1, RATE_HZ // 10)
+    meter = pyloudnorm.Meter(RATE_HZ, block_size=3.0)
+    loudness = np.array([meter.integrated_loudness(x[start : start + 3 * RATE_HZ]) for start in starts])
+    expected = max(loudness[t] - loudness[max(0, t - 30) : t].min() for t in range(1, len(loudness)))
+    assert expected > 5
+    assert largest_rise(x) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_fall_is_no_rise():
+    x = white(20) * amplitude(-np.arange(20 * RATE_HZ) / RATE_HZ)[:, None]
+    assert largest_rise(x) == pytest.approx(0, abs=0.1)
+    assert largest_rise(x[::-1]) == pytest.approx(3, abs=0.3)
+
+
+def test_a_fade_in_is_skipped_and_a_loop_goes_round():
+    x = white(20)
+    x[: 5 * RATE_HZ] *= np.linspace(0, 1, 5 * RATE_HZ)[:, None]
+    assert largest_rise(x) > 6
+    assert largest_rise(x, skip_s=5) < 0.5
+    x = white(20)
+    x[10 * RATE_HZ :] *= 0.1
+    assert largest_rise(x) < 0.5
+    assert largest_rise(x, is_loop=True) == pytest.approx(20, abs=0.3)
+
+
+@pytest.mark.parametrize("x", [np.zeros([0, 1]), white(1), 1e-6 * white(8), np.zeros([8 * RATE_HZ, 1])])
+def test_no_rise_of_nothing(x):
+    assert largest_rise(x) == 0
+
+
+def test_levels_do_not_depend_on_the_blocks():
+    x = white(6)
+    # The highest curve is where two blocks meet.
+    x[3 * RATE_HZ - 1 : 3 * RATE_HZ + 1] = 0.9
+    whole, parts = Levels(RATE_HZ, 1), Levels(RATE_HZ, 1)
+    whole.add(x)
+    for part in np.split(x, [10, 3 * RATE_HZ, 3 * RATE_HZ + 5]):
+        parts.add(part)
+    assert parts.figures() == pytest.approx(whole.figures(), abs=1e-9)
+    assert whole.true_peak_db == pytest.approx(true_peak_db(x), abs=0.5)
 
 
 # True peak.
