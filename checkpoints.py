@@ -4,13 +4,23 @@ import time
 
 from absl import flags
 
+import cli
 from errors import UserError
 
 _POLL_S = 2.0
 
-flags.DEFINE_string("checkpoint", "newest", "newest, best (kept by evaluate.py) or a step.")
-flags.DEFINE_bool("all", False, "Every checkpoint instead of the newest.")
-flags.DEFINE_bool("watch", False, "Go on with each new checkpoint until Ctrl-C.")
+_FLAGS = {
+    "checkpoint": (flags.DEFINE_string, "newest", "newest, best (kept by evaluate.py) or a step."),
+    "all": (flags.DEFINE_bool, False, "Every checkpoint instead of the newest."),
+    "watch": (flags.DEFINE_bool, False, "Go on with each new checkpoint until Ctrl-C."),
+}
+
+
+def define_flags(*names):
+    """Defines those named of --checkpoint, --all and --watch, as key flags of the main script."""
+    for name in names:
+        define, default, text = _FLAGS[name]
+        cli.define_flag(define, name, default, text)
 
 
 def read_flag():

@@ -41,6 +41,20 @@ def run(main, usage):
         sys.exit(EXIT_MISTAKE)
 
 
+def define_flag(define, name, default, text):
+    """Defines a flag that several scripts share, once, as a key flag of the main script: --help shows it.
+
+    Args:
+        define: `flags.DEFINE_string` or another function of name, default and text.
+        name: String.
+        default: Value or None.
+        text: String, the help.
+    """
+    if name not in flags.FLAGS:
+        define(name, default, text)
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
 def start_tensorflow(use_gpus=True):
     """Imports TensorFlow and finds its devices, without the log that it prints meanwhile.
 

@@ -24,7 +24,7 @@ _COMPARED = (
 )
 
 config.define_flags(["data_dir"])
-flags.adopt_module_key_flags(checkpoints)
+checkpoints.define_flags("checkpoint", "all", "watch")
 flags.DEFINE_integer("eval_n", 1000, "Generated slices, and at most as many recorded ones.", lower_bound=1)
 flags.DEFINE_bool("compare", False, "One table for several TRAIN_DIRs.")
 

@@ -20,7 +20,7 @@ _BATCH = 8
 _PICTURED = 6
 
 flags.DEFINE_integer("preview_n", 32, "Fixed latent vectors to render.", lower_bound=1)
-flags.adopt_module_key_flags(checkpoints)
+checkpoints.define_flags("checkpoint", "all", "watch")
 
 
 def main(arguments):

@@ -396,7 +396,7 @@ def test_training_stops_when_it_is_no_better(command, train_dir):
 
 def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
     process = start_command("train_wavegan.py", "train", train_dir, "--train_eval_secs=1000")
-    read_until(process, "resume ")
+    read_until(process, " slices/s ")
     output = stop(process)
     assert not evaluated_steps(output) and "best      none" in output
 

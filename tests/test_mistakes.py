@@ -194,8 +194,8 @@ def test_machine_setting_may_change_and_is_remembered(name, value):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train_wavegan.py", "train, preview, infer, import"),
-        ("train_wavegan.py paint t", "train, preview, infer, import|'paint t'"),
+        ("train_wavegan.py", "train, preview, incept, infer, import"),
+        ("train_wavegan.py paint t", "train, preview, incept, infer, import|'paint t'"),
         ("train_wavegan.py train", "TRAIN_DIR"),
         ("train_wavegan.py preview", "TRAIN_DIR"),
         ("train_wavegan.py infer", "TRAIN_DIR"),
@@ -582,6 +582,7 @@ def test_reader_takes_one_line():
     [
         ("train_wavegan.py", [*json.loads(Config().to_json()), "dry_run", "preview_n", "checkpoint", "all", "watch"]),
         ("preview.py", ["preview_n", "checkpoint", "all", "watch"]),
+        ("evaluate.py", ["data_dir", "eval_n", "compare", "checkpoint", "all", "watch"]),
         ("backup.py", ["keep", "once"]),
     ],
 )
