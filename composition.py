@@ -24,9 +24,6 @@ import soxr
 
 from mastering import amplitude, decibels
 
-GENERATED_AT_ONCE = 16
-"""Latent vectors of a batch. Batches are always the same ones, so a piece never depends on what else is made."""
-
 _BANDS = 24
 _SHORTEST_EDGE = 512
 _LOOP_BEGINS_S, _LOOP_RETURNS_S = 6.0, 20.0
@@ -152,12 +149,14 @@ class Voice:
     """The pieces of one model, at the output's rate and channels.
 
     Args:
-        generate: Function, float32 `[16, latent_dim]` -> float32 `[16, samples, channels]`.
+        generate: Function, float32 `[at_once, latent_dim]` -> float32 `[at_once, samples, channels]`.
         latents: `Latents`.
         sample_rate_hz: Integer, of the model.
         output_rate_hz: Integer.
         channels: Integer, of the output: 1 or 2.
         stereo_width: Float in [0, 1]; a mono model's left and right: 0 alike, 1 as different as two pieces.
+        at_once: Integer, power of 2, latent vectors of a batch. Batches are always the same ones, so a piece never
+            depends on what else is made.
 
     Attributes:
         output_rate_hz: Integer.
@@ -166,13 +165,14 @@ class Voice:
         left_out: Integer, pieces rejected so far.
     """
 
-    def __init__(self, generate, latents, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0):
+    def __init__(self, generate, latents, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0, at_once=16):
         self._generate = generate
         self._latents = latents
         self._sample_rate_hz = sample_rate_hz
         self.output_rate_hz = output_rate_hz
         self._channels = channels
         self._angle = np.pi / 4 * stereo_width
+        self._at_once = at_once
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
         self._accept = None
@@ -182,7 +182,7 @@ class Voice:
 
     def __getitem__(self, index):
         """Returns a piece, float32 `[piece_len, channels]`."""
-        batch, row = divmod(index, GENERATED_AT_ONCE)
+        batch, row = divmod(index, self._at_once)
         if batch not in self._batches:
             self._batches[batch] = self._pool.submit(self._make, batch)
         self._batches.move_to_end(batch)
@@ -195,7 +195,7 @@ class Voice:
         return result
 
     def _make(self, batch):
-        indices = range(batch * GENERATED_AT_ONCE, (batch + 1) * GENERATED_AT_ONCE)
+        indices = range(batch * self._at_once, (batch + 1) * self._at_once)
         middle = self._generate(np.stack([self._latents[index] for index in indices]))
         if self._channels == 2 and middle.shape[2] == 1:
             side = 0

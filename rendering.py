@@ -29,6 +29,9 @@ BLOCK_FRAMES = 1 << 17
 PILOT_PIECES = 192
 """Pieces that are measured before the first one is used."""
 
+_MOST_AT_ONCE, _SAMPLES_AT_ONCE = 64, 1 << 20
+"""Pieces and samples that are generated at once: larger batches are faster, and take more memory."""
+
 _LEVELLED_S = 300.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
@@ -287,6 +290,7 @@ def _make_voices(models, output, options):
                 output.sample_rate_hz,
                 output.channels,
                 options.stereo or 0.0,
+                min(_MOST_AT_ONCE, max(1, _SAMPLES_AT_ONCE // config.data_slice_len)),
             )
         )
     return voices
