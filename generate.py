@@ -13,6 +13,7 @@ USAGE = """One or more trained models -> one finished sound file: pieces joined 
     generate.py TRAIN_DIR --minutes 10 --out asmr.flac
     generate.py RAIN WAVES --hours 8 --layout mix --gains_db 0,-6 --out night.flac
     generate.py TRAIN_DIR --out - | ffplay -f s16le -ar 16000 -i -
+    generate.py TRAIN_DIR --checkpoint best --minutes 10 --out asmr.flac
     generate.py --from asmr.json --start 3:10 --end 3:20 --out stretch.flac
 """
 
