@@ -32,10 +32,11 @@ SLICE_LEN = 16384
 _SOURCE_RATE_HZ = 44100
 _SOURCE_S = 30
 _WRITTEN_FRAMES = 1 << 18
-_SETS = {"long OGG": (".ogg", None), "short WAV": (".wav", 3.0), "MP3": (".mp3", 120.0)}
+SETS = {"long-ogg": (".ogg", None), "short-wav": (".wav", 3.0), "mp3": (".mp3", 120.0)}
 """Name of a set -> ending of its files, and their seconds, None for all of it in one."""
 
 flags.DEFINE_string("data_dir", "", "Folder of recordings to make the files of; default: noise with swells and clicks.")
+flags.DEFINE_list("sets", [], f"Which files to measure, among {', '.join(SETS)}; default: all.")
 flags.DEFINE_float("minutes", 20.0, "Minutes of each set of files.", lower_bound=0.05)
 flags.DEFINE_integer("batch_size", 64, "Slices of a batch.", lower_bound=1)
 flags.DEFINE_integer("shuffled", 4096, "Slices that the reference's loader shuffles.", lower_bound=1)
@@ -51,18 +52,19 @@ _REAL, _CONSTANT = "real data", "constant data"
 def main(arguments):
     common.no_arguments(arguments)
     values = flags.FLAGS
+    names = common.names("sets", SETS)
     machine = common.machine_facts()
     common.warn_if_busy(machine)
     with tempfile.TemporaryDirectory() as folder:
         source = _source(values.data_dir)
         sets = {}
-        for name in _SETS:
+        for name in names:
             common.say(f"loader: writing {values.minutes:g} minutes as {name}")
-            sets[name] = write_set(os.path.join(folder, name), source, 60 * values.minutes, *_SETS[name])
+            sets[name] = write_set(os.path.join(folder, name), source, 60 * values.minutes, *SETS[name])
         cache_dir = os.path.join(folder, "cache")
         loading = {name: _race_loading(name, data_dir, cache_dir) for name, data_dir in sets.items()}
         decoding = {name: _race_decoding(name, data_dir) for name, data_dir in sets.items()}
-        training = _race_training(sets["long OGG"], cache_dir)
+        training = _race_training(sets[names[0]], cache_dir)
     share = common.ratio(training[_REAL], training[_CONSTANT])
     facts = {
         "seconds_of_sound": 60 * values.minutes,
