@@ -36,8 +36,11 @@ _LEVELLED_S = 300.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
 _LEVELLED_STRETCHES = 10
-_CODEC_S, _CODEC_RESERVE_DB = 20.0, 0.5
-"""What a codec does to level and peaks is measured on so many seconds; peaks get a reserve for all the others."""
+_CODEC_S, _CODEC_RESERVE_DB = 20.0, 1.0
+"""What a codec does to level and peaks is measured on so many seconds; peaks get a reserve for all the others.
+
+Also for players, which decode Opus at 48 kHz whatever its rate is, and find peaks up to 0.7 dB higher.
+"""
 
 _CODEC_LIMITED_DB = 6.0
 """Peaks are measured with the sound so far above the ceiling: a sound that has been limited overshoots most."""
