@@ -76,8 +76,8 @@ def build_generator(
     dim=64,
     batchnorm=False,
     upsample="zeros",
-    noise=False,
     post_filter_len=0,
+    noise=False,
     dtype="float32",
 ):
     """Builds the generator: latent vectors -> audio (paper, table 3).
@@ -90,9 +90,9 @@ def build_generator(
         dim: Integer >= 1, channels of the last layer before the audio.
         batchnorm: Boolean, normalise every layer but the last over the batch.
         upsample: "zeros" (transposed convolutions) or "nn" (nearest neighbour, then convolution).
-        noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         post_filter_len: Integer >= 0, taps of a learned filter over the audio; 0 for none. It maps all
             channels to all channels, and its output is limited to [-1, 1].
+        noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
 
     Returns:

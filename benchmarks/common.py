@@ -36,7 +36,7 @@ _CPU_FLAGS = "avx2 avx512f avx512_bf16 amx_bf16".split()
 _BUSY_LOAD = 0.5
 
 flags.DEFINE_string(
-    "out", os.path.join("benchmarks", "results"), "Folder of the results, a .json and a .png of each benchmark."
+    "results_dir", os.path.join("benchmarks", "results"), "Folder of the results, a .json and a .png of each benchmark."
 )
 flags.DEFINE_integer("rounds", 5, "Turns of each contestant; medians are shown.", lower_bound=1)
 flags.DEFINE_float("turn_s", 1.0, "Shortest turn, seconds; a turn is at least one repetition.", lower_bound=0)

@@ -90,7 +90,7 @@ def main(arguments):
         common.table(_FILE_HEADER, file_rows),
         common.table(["dim", "precision", "thread", "where", "share of the rendering"], place_rows),
     ]
-    common.report("generate", "Generation", machine, facts, tables, _draw(generators, names), values.out)
+    common.report("generate", "Generation", machine, facts, tables, _draw(generators, names), values.results_dir)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import scipy.signal
-import soundfile
 from absl import flags
 
 import audio
@@ -16,6 +15,7 @@ import cli
 import loader
 from benchmarks import common, contestants
 from benchmarks.common import Contestant
+from benchmarks.sound_sets import SETS, SOURCE_RATE_HZ, write_set
 from errors import UserError
 from pcm_cache import PcmCache
 
@@ -29,12 +29,7 @@ implementation does it; and training with real data against training with consta
 SAMPLE_RATE_HZ = 16000
 SLICE_LEN = 16384
 
-_SOURCE_RATE_HZ = 44100
 _SOURCE_S = 30
-_WRITTEN_FRAMES = 1 << 18
-SETS = {"long-ogg": (".ogg", None), "short-wav": (".wav", 3.0), "mp3": (".mp3", 120.0)}
-"""Name of a set -> ending of its files, and their seconds, None for all of it in one."""
-
 flags.DEFINE_string("data_dir", "", "Folder of recordings to make the files of; default: noise with swells and clicks.")
 flags.DEFINE_list("sets", [], f"Which files to measure, among {', '.join(SETS)}; default: all.")
 flags.DEFINE_float("minutes", 20.0, "Minutes of each set of files.", lower_bound=0.05)
@@ -81,33 +76,7 @@ def main(arguments):
         common.table(["training with", "s / iteration", "best"], training_rows),
         f"Training with real data reaches {share:.1%} of the speed with constant data.",
     ]
-    common.report("loader", "Loader", machine, facts, tables, _draw(loading), values.out)
-
-
-def write_set(folder, source, seconds, extension, file_s):
-    """Writes a sound, repeated, into one file or several.
-
-    Args:
-        folder: Path-like, made.
-        source: float32 `[frames, 2]` at 44.1 kHz.
-        seconds: Float, in all.
-        extension: String, of the files.
-        file_s: Float, seconds of a file, or None for one file.
-
-    Returns:
-        `folder`.
-    """
-    os.makedirs(folder)
-    file_s = min(file_s or seconds, seconds)
-    for number in range(round(seconds / file_s)):
-        path = os.path.join(folder, f"{number:05d}{extension}")
-        start, frames = int(number * file_s * _SOURCE_RATE_HZ), int(file_s * _SOURCE_RATE_HZ)
-        # libsndfile's Vorbis encoder needs stack for all that is written at once.
-        with soundfile.SoundFile(path, "w", _SOURCE_RATE_HZ, 2) as file:
-            for first in range(start, start + frames, _WRITTEN_FRAMES):
-                places = np.arange(first, min(first + _WRITTEN_FRAMES, start + frames))
-                file.write(source[places % len(source)])
-    return folder
+    common.report("loader", "Loader", machine, facts, tables, _draw(loading), values.results_dir)
 
 
 def project_batches(data_dir, cache_dir, batch_size):
@@ -210,7 +179,7 @@ def _source(data_dir):
     blocks = []
     for path in (os.path.join(data_dir, name) for name in names):
         try:
-            blocks.extend(audio.convert(audio.decode(path), audio.probe(path).sample_rate_hz, _SOURCE_RATE_HZ, 2))
+            blocks.extend(audio.convert(audio.decode(path), audio.probe(path).sample_rate_hz, SOURCE_RATE_HZ, 2))
         except audio.AudioError as error:
             common.say(f"loader: {path} left out: {error}")
     if not blocks:
@@ -221,9 +190,9 @@ def _source(data_dir):
 def _synthetic():
     """Coloured noise that swells, with clicks."""
     random = np.random.default_rng(0)
-    frames = _SOURCE_S * _SOURCE_RATE_HZ
+    frames = _SOURCE_S * SOURCE_RATE_HZ
     bed = scipy.signal.lfilter([0.05], [1, -0.95], random.standard_normal([frames, 2]), axis=0)
-    swell = 1 + 0.5 * np.sin(2 * np.pi * 0.3 * np.arange(frames) / _SOURCE_RATE_HZ)
+    swell = 1 + 0.5 * np.sin(2 * np.pi * 0.3 * np.arange(frames) / SOURCE_RATE_HZ)
     clicks = 0.5 * random.standard_normal([frames, 2]) * (random.random([frames, 1]) < 1e-4)
     return np.clip(swell[:, None] * bed + clicks, -1, 1).astype(np.float32)
 

@@ -72,7 +72,9 @@ def main(arguments):
     rows = list(_rows(runs))
     header = ["", *(f"{each.precision}, seed {each.seed}" for each in runs), "bfloat16 / float32", "between seeds"]
     facts = {"steps": values.steps, "dim": values.dim, "batch_size": values.batch_size, "runs": runs}
-    common.report("precision", "Precision", machine, facts, [common.table(header, rows)], _draw(runs), values.out)
+    common.report(
+        "precision", "Precision", machine, facts, [common.table(header, rows)], _draw(runs), values.results_dir
+    )
 
 
 def run(precision, seed):

@@ -33,7 +33,7 @@ def main(arguments):
     best = {script: min(measured) for script, measured in seconds.items()}
     tables = [common.table(["script", "--help, s"], best.items())]
     figure = common.bars(list(best), {"--help": list(best.values())}, "seconds", "Start (less is better)")
-    common.report("startup", "Start", machine, {"seconds": seconds}, tables, figure, values.out)
+    common.report("startup", "Start", machine, {"seconds": seconds}, tables, figure, values.results_dir)
 
 
 def scripts():

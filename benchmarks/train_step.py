@@ -61,7 +61,7 @@ def main(arguments):
         {"cases": [result.as_json() for result in results]},
         [common.table(_HEADER, [row for result in results for row in result.rows()])],
         _draw(results, names),
-        values.out,
+        values.results_dir,
     )
 
 

@@ -18,8 +18,7 @@ from test_commands import wait_until
 
 import layers
 import wavegan
-from benchmarks import common, contestants, textbook, topology
-from benchmarks import loader as loader_benchmark
+from benchmarks import common, contestants, sound_sets, textbook, topology
 from config import SLICE_LENS, Config
 from errors import UserError
 from trainer import Trainer
@@ -35,7 +34,7 @@ def benchmark(tmp_path):
     def run(name, *arguments, **environment):
         out = tmp_path / "results"
         process = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", *QUICK, f"--out={out}", *map(str, arguments)],
+            [sys.executable, "-m", f"benchmarks.{name}", *QUICK, f"--results_dir={out}", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=600,
@@ -209,7 +208,7 @@ def test_train_step_with_pytorch_where_it_is_installed(benchmark):
 )
 def test_sets_hold_the_sound(tmp_path, noise, name, formats, files):
     source = noise(2, 44100, 2)
-    folder = loader_benchmark.write_set(tmp_path / name, source, 6.0, *loader_benchmark.SETS[name])
+    folder = sound_sets.write_set(tmp_path / name, source, 6.0, *sound_sets.SETS[name])
     paths = [os.path.join(folder, each) for each in sorted(os.listdir(folder))]
     assert len(paths) == files
     assert {soundfile.info(path).format in formats for path in paths} == {True}
@@ -318,7 +317,7 @@ def test_timed_repeats_a_step_for_a_turn():
 def test_mistakes(arguments, words, tmp_path):
     name, *rest = arguments
     process = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *rest, f"--out={tmp_path / 'out'}"],
+        [sys.executable, "-m", f"benchmarks.{name}", *rest, f"--results_dir={tmp_path / 'out'}"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -332,7 +331,7 @@ def test_mistakes(arguments, words, tmp_path):
 def test_stopping_leaves_no_process(tmp_path):
     arguments = [*SMALL_CASE, "--slice_lens=4096", "--contestants=project-float32", "--rounds=100000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.train_step", *arguments, f"--out={tmp_path}"],
+        [sys.executable, "-m", "benchmarks.train_step", *arguments, f"--results_dir={tmp_path}"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
