@@ -7,8 +7,7 @@ DEMO_SECS ?= 180
 .PHONY: demo test bench lint format clean
 
 demo: $(VENV)/installed asmr
-	$(BIN)/python train_wavegan.py train ./train --data_dir asmr/ \
-		--wavegan_dim 16 --train_batch_size 16 --wavegan_disc_phaseshuffle_per example \
+	$(BIN)/python train_wavegan.py train ./train --data_dir asmr/ --preset asmr \
 		--train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
 	$(BIN)/python preview.py ./train
 	$(BIN)/python generate.py ./train --minutes 1 --out asmr.flac --overwrite

@@ -50,6 +50,18 @@ def _run(default, text, **rules):
     return _setting("run", default, text, **rules)
 
 
+PRESETS = {
+    "paper": {},
+    "asmr": {
+        "wavegan_dim": 16,
+        "train_batch_size": 16,
+        "wavegan_genr_noise": True,
+        "wavegan_disc_phaseshuffle_per": "example",
+    },
+}
+"""Values of --preset -> settings that take the place of the defaults, which are those of the reference."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The settings of a training, as config.json stores them and as every script reads them.
@@ -57,6 +69,13 @@ class Config:
     Raises:
         UserError: A value is of the wrong type or out of its range.
     """
+
+    preset: str = _model(
+        "paper",
+        "A set of settings, which flags override: paper (all defaults, as the reference implementation) or asmr "
+        "(learns the sound of recordings sooner; see docs/quality.md).",
+        choices=tuple(PRESETS),
+    )
 
     data_dir: str = _training("", "Folder of recordings, searched recursively.")
     data_sample_rate: int = _training(
@@ -113,11 +132,23 @@ class Config:
         "One shift for the whole batch (as the reference implementation) or one for each example.",
         choices=("batch", "example"),
     )
+    wavegan_disc_spectral: bool = _model(
+        False,
+        "Further discriminators that see spectrograms: what is wrong with the colour of a sound, or a tone in it.",
+    )
     wavegan_loss: str = _training(
-        "wgan-gp", "The game the networks play.", choices=("dcgan", "lsgan", "wgan", "wgan-gp")
+        "wgan-gp", "The game the networks play.", choices=("dcgan", "lsgan", "wgan", "wgan-gp", "hinge")
     )
     wavegan_disc_nupdates: int = _training(5, "Discriminator updates for one generator update.", at_least=1)
-    wavegan_gp_lambda: float = _training(10.0, "Weight of the gradient penalty (wgan-gp).", at_least=0)
+    wavegan_gp_lambda: float = _training(10.0, "Weight of the gradient penalty (wgan-gp, hinge).", at_least=0)
+    wavegan_gp_every: int = _training(
+        1,
+        "Discriminator updates for one with the gradient penalty, whose weight is as many times as large.",
+        at_least=1,
+    )
+    wavegan_disc_spectral_weight: float = _training(
+        1.0, "Weight of each spectral discriminator in what the generator learns from.", at_least=0
+    )
     wavegan_clip: float = _training(0.01, "Largest weight of the discriminator (wgan).", at_least=1e-9)
     wavegan_genr_lr: float | None = _training(
         None, "Learning rate of the generator; default: the loss's own.", at_least=0
@@ -126,10 +157,13 @@ class Config:
         None, "Learning rate of the discriminator; default: the loss's own.", at_least=0
     )
     wavegan_beta1: float | None = _training(
-        None, "Adam's decay of the mean gradient (dcgan, wgan-gp); default: the loss's own.", at_least=0, below=1
+        None, "Adam's decay of the mean gradient (dcgan, wgan-gp, hinge); default: the loss's own.", at_least=0, below=1
     )
     wavegan_beta2: float | None = _training(
-        None, "Adam's decay of the squared gradient (dcgan, wgan-gp); default: the loss's own.", at_least=0, below=1
+        None,
+        "Adam's decay of the squared gradient (dcgan, wgan-gp, hinge); default: the loss's own.",
+        at_least=0,
+        below=1,
     )
 
     train_batch_size: int = _training(64, "Slices of a batch, over all devices.", at_least=1)
@@ -253,9 +287,10 @@ def define_flags(names=None):
 
 
 def given_flags():
-    """Returns the settings named on the command line, as a dict of name to value."""
+    """Returns the settings named on the command line, by a flag or by a preset, as a dict of name to value."""
     defined = [f.name for f in dataclasses.fields(Config) if f.name in flags.FLAGS]
-    return {name: flags.FLAGS[name].value for name in defined if flags.FLAGS[name].present}
+    given = {name: flags.FLAGS[name].value for name in defined if flags.FLAGS[name].present}
+    return PRESETS.get(given.get("preset"), {}) | given
 
 
 def merge(stored, given, fixed_kinds):

@@ -138,19 +138,39 @@ class WGANGP(Wasserstein):
     betas = (0.5, 0.9)
 
     def penalty(self, discriminate, real, fake, alpha):
-        between = real + alpha * (fake - real)
-        with tf.GradientTape() as tape:
-            tape.watch(between)
-            d_between = discriminate(between)
-        slopes = tf.cast(tape.gradient(d_between, between), tf.float32)
-        norms = tf.sqrt(tf.reduce_sum(slopes**2, axis=[1, 2]) + PENALTY_EPSILON)  # [batch]
+        norms = tf.sqrt(_squared_slopes(discriminate, real + alpha * (fake - real)) + PENALTY_EPSILON)  # [batch]
         return tf.reduce_mean((norms - 1) ** 2)
 
 
-LOSSES = {"dcgan": DCGAN, "lsgan": LSGAN, "wgan": WGAN, "wgan-gp": WGANGP}
+class Hinge(Loss):
+    """The hinge game (Lim and Ye 2017) with a penalty on the gradient at real audio (R1, Mescheder et al. 2018)."""
+
+    learning_rate = 2e-4
+    betas = (0.5, 0.9)
+
+    def discriminator_loss(self, d_real, d_fake):
+        return tf.reduce_mean(tf.nn.relu(1 - d_real)) + tf.reduce_mean(tf.nn.relu(1 + d_fake))
+
+    def generator_loss(self, d_fake):
+        return -tf.reduce_mean(d_fake)
+
+    def penalty(self, discriminate, real, fake, alpha):
+        return tf.reduce_mean(_squared_slopes(discriminate, real))
+
+
+LOSSES = {"dcgan": DCGAN, "lsgan": LSGAN, "wgan": WGAN, "wgan-gp": WGANGP, "hinge": Hinge}
 """Values of --wavegan_loss -> classes."""
 
 
 def _mean_cross_entropy(logits, label):
     labels = tf.fill(tf.shape(logits), label)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
+
+
+def _squared_slopes(discriminate, x):
+    """Squared Euclidean norms of the gradients of what a discriminator says to x: float32 `[batch]`."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        d_x = discriminate(x)
+    slopes = tf.cast(tape.gradient(d_x, x), tf.float32)
+    return tf.reduce_sum(slopes**2, axis=[1, 2])

@@ -391,7 +391,9 @@ def parse_checkpoint(text):
 
 def variables_by_name(variables):
     """Returns what a checkpoint stores: a dict of name ("upconv_0/kernel") to `tf.Variable`."""
-    return {variable.path: variable.value for variable in variables}
+    named = {variable.path: variable.value for variable in variables}
+    assert len(named) == len(variables), "two variables of one name would share a value"
+    return named
 
 
 def generate_clips(generator, z, batch_size):
@@ -441,6 +443,23 @@ def build_discriminator(config, dtype="float32"):
         phaseshuffle_per=config.wavegan_disc_phaseshuffle_per,
         dtype=dtype,
     )
+
+
+def build_spectral_discriminators(config, dtype="float32"):
+    """Builds the spectral discriminators of a `Config`: list of (`layers.LogSpectrogram`, `keras.Model`)."""
+    import layers
+    import wavegan
+
+    pairs = []
+    if not config.wavegan_disc_spectral:
+        return pairs
+    for window_len in (each for each in wavegan.SPECTRAL_WINDOWS if each < config.data_slice_len):
+        view = layers.LogSpectrogram(window_len)
+        _, frames, bins = view.compute_output_shape([None, config.data_slice_len, config.data_num_channels])
+        name = f"spectral_{window_len}"
+        network = wavegan.build_spectral_discriminator(frames, bins, config.wavegan_dim, dtype, name)
+        pairs.append((view, network))
+    return pairs
 
 
 def _copy(path, folder):

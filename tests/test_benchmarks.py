@@ -18,13 +18,14 @@ from test_commands import wait_until
 
 import layers
 import wavegan
-from benchmarks import common, contestants, sound_sets, textbook, topology
+from benchmarks import common, contestants, quality, sound_sets, textbook, topology
 from config import SLICE_LENS, Config
 from errors import UserError
 from trainer import Trainer
 
 QUICK = ["--rounds=1", "--turn_s=0"]
 SMALL_CASE = ["--dims=1", "--batches=2"]
+PARTS = ("training", "held_out")
 
 
 @pytest.fixture
@@ -272,6 +273,45 @@ def test_precision_goes_on_where_it_stopped(benchmark, tmp_path, recordings):
     assert "frechet_distance" not in again.stderr
 
 
+def test_quality(benchmark, tmp_path):
+    """A file is divided in time, a folder by files; what is trained and measured is not done again."""
+    data_dir, runs = tmp_path / "data", tmp_path / "runs"
+    (data_dir / "asmr").mkdir(parents=True)
+    noise = np.random.default_rng(0).normal(0, 0.1, [10 * 16000, 1])
+    soundfile.write(data_dir / "asmr" / "waves.ogg", noise, 16000)
+    small = "--wavegan_dim=1 --train_batch_size=2 --train_precision=float32 --data_slice_len=4096"
+    arguments = [f"--data_dir={data_dir}", f"--runs={runs}", "--sets=waves", "--seeds=3", "--minutes=0.02"]
+    arguments += [f"--variant=first={small}", f"--variant=second={small} --wavegan_genr_noise"]
+    arguments += ["--eval_n=100", "--at_once=2"]
+    process, written = benchmark("quality", *arguments)
+    lengths = [soundfile.info(runs / "recordings" / "waves" / part / "waves.wav").frames for part in PARTS]
+    assert lengths == [128000, 32000]
+    assert [run["variant"] for run in written["runs"]] == ["first", "second"]
+    for run in written["runs"]:
+        config = json.loads((runs / f"waves-{run['variant']}-3" / "config.json").read_text())
+        assert config["data_dir"] == str(runs / "recordings" / "waves" / "training")
+        assert (config["train_seed"], config["wavegan_genr_noise"]) == (3, run["variant"] == "second")
+        value, real = run["measured"]["frechet_distance"]
+        assert value > real > 0
+        assert run["measured"]["nearest_training"][0] > 0 and 0 <= run["measured"]["faulty"][0] <= 1
+    rows = {row[0]: row[1:] for row in table_rows(process.stdout)}
+    assert len(rows["Fréchet distance"]) == 3
+    assert (runs / "waves.png").read_bytes().startswith(b"\x89PNG")
+    again, written_again = benchmark("quality", *arguments)
+    assert written_again["runs"] == written["runs"]
+    assert "training" not in again.stderr
+
+
+def test_quality_holds_out_files(tmp_path):
+    (tmp_path / "digits").mkdir()
+    for number in range(12):
+        (tmp_path / "digits" / f"{number:02d}.wav").write_bytes(bytes([number]))
+    parts = quality.hold_out("digits", tmp_path, tmp_path / "runs")
+    names = [sorted(os.listdir(part)) for part in parts]
+    assert names[1] == ["00.wav", "06.wav"]
+    assert sorted(names[0] + names[1]) == sorted(os.listdir(tmp_path / "digits"))
+
+
 def test_contestants_that_fail(capfd):
     """One that may fail is left out, whether it raises or its process dies; one that may not ends the race."""
     good = common.Contestant("good", common.timed, {"step": time.monotonic})
@@ -311,6 +351,9 @@ def test_timed_repeats_a_step_for_a_turn():
         (["generate", "--contestants=jax"], "--contestants must be among project-float32"),
         (["loader", "--data_dir=/nowhere"], "no such folder"),
         (["precision", "--runs=runs"], "--data_dir is missing"),
+        (["quality", "--runs=runs"], "--data_dir is missing"),
+        (["quality", "--data_dir=/nowhere", "--runs=/tmp", "--variant=a b=c"], "--variant must be NAME=FLAGS"),
+        (["quality", "--data_dir=/nowhere", "--runs=/tmp", "--sets=sea"], "--sets must be among waves"),
         (["startup", "now"], "takes flags only"),
     ],
 )

@@ -22,7 +22,7 @@ import cli
 import export
 import preview
 import training
-from config import Config, model_settings
+from config import PRESETS, Config, model_settings
 from train_dir import TrainDir
 
 RATE_HZ, SLICE_LEN = 8000, 4096
@@ -220,6 +220,26 @@ def test_dry_run_writes_nothing(command, recordings, tmp_path):
     assert settings.keys() == vars(Config()).keys()
     assert "recordings       2, 7.0 s" in output[end:]
     assert not (tmp_path / "train").exists()
+
+
+def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_path):
+    train, flags = tmp_path / "train", ["--data_dir", recordings, *TINY]
+    command("train_wavegan.py", "train", train, *flags, "--preset=asmr", "--train_batch_size=4", "--train_max_steps=1")
+    stored = vars(TrainDir(train).read_config())
+    given = {flag.split("=")[0][2:] for flag in TINY} | {"train_batch_size"}
+    assert {name: stored[name] for name in PRESETS["asmr"].keys() - given} == {
+        name: value for name, value in PRESETS["asmr"].items() if name not in given
+    }
+    assert (stored["preset"], stored["wavegan_genr_noise"]) == ("asmr", True)
+    assert (stored["wavegan_dim"], stored["train_batch_size"]) == (1, 4)
+    output = command("train_wavegan.py", "train", train, "--train_max_steps=2").stdout
+    assert "resuming  step 1" in output
+    for path, name, words in (
+        (train, "paper", "--preset cannot change in a TRAIN_DIR that has begun: stored 'asmr', received 'paper'"),
+        (tmp_path / "new", "best", "--preset must be one of paper, asmr. Received: 'best'"),
+    ):
+        process = command("train_wavegan.py", "train", path, *flags, f"--preset={name}", check=False)
+        assert process.returncode == 2 and words in process.stderr
 
 
 def test_resume_until_the_seconds_are_over(command, train_dir):

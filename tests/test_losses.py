@@ -71,7 +71,7 @@ class RecordedGradients(keras.optimizers.SGD):
         self.gradients = {variable.path: np.array(gradient) for gradient, variable in grads_and_vars}
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", ["dcgan", "lsgan", "wgan", "wgan-gp"])
 def test_first_gradients_equal_reference(name):
     """The discriminator's on the first draws, and the generator's at the weights it then has."""
     replay = Replay(name)
@@ -140,6 +140,7 @@ def softplus(x):
         ("lsgan", (((D_REAL - 1) ** 2).mean() + (D_FAKE**2).mean()) / 2, ((D_FAKE - 1) ** 2).mean()),
         ("wgan", D_FAKE.mean() - D_REAL.mean(), -D_FAKE.mean()),
         ("wgan-gp", D_FAKE.mean() - D_REAL.mean(), -D_FAKE.mean()),
+        ("hinge", (0.7 + 2.2 + 0) / 3 + (0.3 + 1.1 + 6.0) / 3, -D_FAKE.mean()),
     ],
 )
 def test_formulas(name, discriminator, generator):
@@ -148,12 +149,25 @@ def test_formulas(name, discriminator, generator):
     np.testing.assert_allclose(loss.generator_loss(D_FAKE), generator, rtol=1e-5)
 
 
-def test_penalty_of_a_linear_critic():
-    """The gradient of x . w is w everywhere, so the penalty is (|w| - 1)^2."""
+@pytest.mark.parametrize("name, formula", [("wgan-gp", lambda norm: (norm - 1) ** 2), ("hinge", lambda norm: norm**2)])
+def test_penalty_of_a_linear_critic(name, formula):
+    """The gradient of x . w is w everywhere."""
     w = np.random.default_rng(0).standard_normal([8, 2]).astype(np.float32)
     real, fake = (tf.random.stateless_normal([3, 8, 2], [0, i]) for i in range(2))
-    penalty = losses.WGANGP().penalty(lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]))
-    np.testing.assert_allclose(penalty, (np.linalg.norm(w) - 1) ** 2, rtol=1e-5)
+    penalty = losses.LOSSES[name]().penalty(lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]))
+    np.testing.assert_allclose(penalty, formula(np.linalg.norm(w)), rtol=1e-5)
+
+
+def test_r1_looks_at_real_audio_only():
+    seen = []
+
+    def discriminate(x):
+        seen.append(x.numpy())
+        return tf.reduce_sum(x, [1, 2])
+
+    real, fake = tf.zeros([1, 4, 1]), tf.ones([1, 4, 1])
+    losses.Hinge().penalty(discriminate, real, fake, tf.fill([1, 1, 1], 0.5))
+    np.testing.assert_array_equal(seen, [real])
 
 
 def test_penalty_of_a_flat_critic_has_a_finite_gradient():
@@ -206,6 +220,7 @@ def test_defaults_are_the_references():
         "lsgan": (losses.RMSprop, 1e-4),
         "wgan": (losses.RMSprop, 5e-5),
         "wgan-gp": (keras.optimizers.Adam, 1e-4),
+        "hinge": (keras.optimizers.Adam, 2e-4),
     }
     for name, (kind, rate) in expected.items():
         for optimizer in losses.LOSSES[name]().optimizers():

@@ -58,6 +58,8 @@ def weights(trainer):
         {"wavegan_loss": "lsgan", "wavegan_batchnorm": True},
         {"wavegan_loss": "dcgan", "train_precision": "mixed_bfloat16"},
         {"wavegan_loss": "wgan-gp", "train_precision": "mixed_float16"},
+        {"wavegan_disc_spectral": True, "wavegan_gp_every": 3, "wavegan_genr_noise": True},
+        {"wavegan_disc_spectral": True, "wavegan_loss": "hinge"},
     ],
     ids=lambda settings: "-".join(str(value) for value in settings.values()),
 )
@@ -96,6 +98,48 @@ def test_clipping_is_wgans(slices, loss):
     iterate(trainer, slices, 1)
     largest = max(np.abs(variable.numpy()).max() for variable in trainer.discriminator.trainable_variables)
     assert (largest <= np.float32(0.02)) == (loss == "wgan")
+
+
+def test_lazy_penalty(slices):
+    """Every third update has the penalty, with three times the weight; its other losses are those without."""
+    trainer = make_trainer(wavegan_gp_every=3, wavegan_disc_nupdates=1)
+    penalties = [metrics["penalty"] for metrics in iterate(trainer, slices, 7)]
+    assert [penalty > 0 for penalty in penalties] == [True, False, False, True, False, False, True]
+
+    arguments = tf.constant(slices.read(0, 4)), tf.ones([4, 4]), tf.fill([4, 1, 1], 0.5), tf.zeros([3, 2], tf.int32)
+    found = make_trainer(wavegan_gp_every=3).update_discriminator(*arguments, is_penalized=tf.constant(True))
+    each = make_trainer().update_discriminator(*arguments)
+    np.testing.assert_allclose(found["penalty"], each["penalty"], rtol=1e-5)
+    np.testing.assert_allclose(found["D_loss"] - each["D_loss"], 2 * 10 * each["penalty"], rtol=1e-4)
+    without = make_trainer(wavegan_gp_every=3).update_discriminator(*arguments, is_penalized=tf.constant(False))
+    np.testing.assert_allclose(without["D_loss"], -each["wasserstein"], rtol=1e-5)
+
+
+def test_spectral_discriminators_add_to_both_losses(slices):
+    trainer = make_trainer(wavegan_disc_spectral=True, wavegan_disc_spectral_weight=0.5)
+    networks = [critic.network for critic in trainer.critics]
+    assert [network.name for network in networks] == [
+        "discriminator",
+        "spectral_512_discriminator",
+        "spectral_2048_discriminator",
+    ]
+    z, seeds = tf.ones([4, 4]), tf.zeros([3, 2], tf.int32)
+    real, fake = tf.constant(slices.read(0, 4)), trainer.generator(z, training=True)
+    views = [lambda x: x, *(critic.view for critic in trainer.critics[1:])]
+    logits = [
+        [network([view(x), seeds[:1]] if view is views[0] else view(x), training=True) for x in (real, fake)]
+        for network, view in zip(networks, views)
+    ]
+    g_losses = [-np.mean(d_fake) for _, d_fake in logits]
+    distances = [np.mean(d_real) - np.mean(d_fake) for d_real, d_fake in logits]
+    found = trainer.update_generator(z, seeds[0])
+    np.testing.assert_allclose(found["G_loss"], g_losses[0] + 0.5 * sum(g_losses[1:]), rtol=1e-4)
+    trainer = make_trainer(wavegan_disc_spectral=True)
+    kernels = [weight for weight in trainer.discriminator_variables if weight.path.endswith("kernel")]
+    before = [weight.numpy() for weight in kernels]
+    found = trainer.update_discriminator(real, z, tf.zeros([4, 1, 1]), seeds)
+    np.testing.assert_allclose(found["wasserstein"], sum(distances), rtol=1e-3, atol=1e-4)
+    assert all(np.any(old != weight.numpy()) for old, weight in zip(before, kernels))
 
 
 def test_average_follows_its_formula(slices):
@@ -148,8 +192,13 @@ class FixedDraws(Trainer):
         return self.update_generator(self.z(), tf.zeros([2], tf.int32))
 
 
-for loss in "wgan-gp", "wgan", "dcgan":
-    config = Config(**test_training.SMALL, wavegan_loss=loss, wavegan_disc_phaseshuffle=0)
+for settings in (
+    {"wavegan_loss": "wgan-gp"},
+    {"wavegan_loss": "wgan"},
+    {"wavegan_loss": "dcgan"},
+    {"wavegan_loss": "hinge", "wavegan_disc_spectral": True, "wavegan_gp_every": 2},
+):
+    config = Config(**test_training.SMALL, **settings, wavegan_disc_phaseshuffle=0)
     mirrored = FixedDraws(config, tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]))
     single = FixedDraws(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
     for a, b in zip(*(test_training.iterate(trainer, Slices(), 3) for trainer in (mirrored, single))):
