@@ -225,10 +225,11 @@ class LatentSeeds(keras.layers.Layer):
 
 
 class NoiseInput(keras.layers.Layer):
-    """Adds Gaussian noise, scaled by a learned weight for each channel (Karras et al. 2019, section 3.2).
+    """Adds white noise of variance 1, scaled by a learned weight for each channel (Karras et al. 2019, section 3.2).
 
     A hundred latent numbers cannot hold the thousands of independent ones that a second of rain has; and positions
-    that a young generator makes alike, heard as a metallic comb, differ by their noise.
+    that a young generator makes alike, heard as a metallic comb, differ by their noise. Normal numbers would be a fifth
+    of the work of a small model; uniform ones take a third of the time, and convolutions add them up to normal ones.
 
     Args:
         index: Integer that tells this layer's draws from those of the others.
@@ -246,7 +247,8 @@ class NoiseInput(keras.layers.Layer):
 
     def call(self, x, seeds):
         def draw(seed):
-            return tf.random.stateless_normal(x.shape[1:], tf.random.experimental.stateless_fold_in(seed, self.index))
+            seed = tf.random.experimental.stateless_fold_in(seed, self.index)
+            return tf.random.stateless_uniform(x.shape[1:], seed, -(3**0.5), 3**0.5)
 
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         return x + tf.cast(noise, x.dtype) * self.scale
