@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,9 @@ TINY = (
     "--wavegan_disc_nupdates=2 --train_precision=float32 --train_summary_secs=1000"
 ).split()
 """Flags of a model that trains in seconds."""
+
+# A shell starts what runs in the background with Ctrl-C ignored, and the commands under test would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

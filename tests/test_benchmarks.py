@@ -18,7 +18,7 @@ from test_commands import wait_until
 
 import layers
 import wavegan
-from benchmarks import common, contestants, quality, sound_sets, textbook, topology
+from benchmarks import common, contestants, held_out, sound_sets, textbook, topology
 from config import SLICE_LENS, Config
 from errors import UserError
 from trainer import Trainer
@@ -306,7 +306,7 @@ def test_quality_holds_out_files(tmp_path):
     (tmp_path / "digits").mkdir()
     for number in range(12):
         (tmp_path / "digits" / f"{number:02d}.wav").write_bytes(bytes([number]))
-    parts = quality.hold_out("digits", tmp_path, tmp_path / "runs")
+    parts = held_out.hold_out("digits", tmp_path, tmp_path / "runs")
     names = [sorted(os.listdir(part)) for part in parts]
     assert names[1] == ["00.wav", "06.wav"]
     assert sorted(names[0] + names[1]) == sorted(os.listdir(tmp_path / "digits"))

@@ -203,7 +203,8 @@ def test_train_keeps_as_many_checkpoints_as_asked(trained):
 def test_events(trained):
     found = events(trained.path)
     scalars = "D_loss G_loss wasserstein penalty D_gradient_norm G_gradient_norm slices_per_second".split()
-    assert {tag: found[tag] for tag in scalars} == dict.fromkeys(scalars, ("scalars", [4]))
+    # On a slow machine a line is due before the last step.
+    assert {(kind, steps[-1]) for kind, steps in map(found.get, scalars)} == {("scalars", 4)}
     for kind in ("real", "fake", "fixed_latents"):
         assert found[f"audio/{kind}"] == ("audio", [0])
         assert found[f"rms/{kind}"] == ("scalars", [0])

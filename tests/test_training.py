@@ -186,7 +186,8 @@ class FixedDraws(Trainer):
 
     def _random_discriminator_update(self, real, number):
         alpha = tf.fill([self.replica_batch_size, 1, 1], 0.5)
-        return self.update_discriminator(real, self.z(), alpha, tf.zeros([3, 2], tf.int32))
+        is_penalized = number % self.config.wavegan_gp_every == 0
+        return self.update_discriminator(real, self.z(), alpha, tf.zeros([3, 2], tf.int32), is_penalized)
 
     def _random_generator_update(self, number):
         return self.update_generator(self.z(), tf.zeros([2], tf.int32))

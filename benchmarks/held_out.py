@@ -1,0 +1,178 @@
+"""Recordings of which a part is held out from a training, and what the training is worth against that part."""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+
+import numpy as np
+import soundfile
+
+import audio
+import cli
+import plots
+from errors import UserError
+from train_dir import TrainDir, generate_clips
+
+
+@dataclasses.dataclass(frozen=True)
+class SoundSet:
+    """Recordings of the protocol.
+
+    Attributes:
+        source: String, below --data_dir: a file, of which the end is held out, or a folder, of which some files are.
+        flags: Tuple of flags of train_wavegan.py.
+    """
+
+    source: str
+    flags: tuple = ()
+
+
+_SHORT = ("--data_sample_rate=8000", "--data_slice_len=8192", "--data_first_slice", "--data_pad_end")
+
+SETS = {
+    **{name: SoundSet(f"asmr/{name}.ogg") for name in ("waves", "rain", "fireplace", "birds")},
+    "digits": SoundSet("digits", _SHORT),
+}
+"""Names of --sets."""
+
+HELD_OUT_SHARE = 0.2
+"""Share of a recording, its end, that is held out."""
+
+HELD_OUT_EVERY = 6
+"""One in so many files of a folder is held out."""
+
+_FAULT_QUANTILE, _FAULT_MARGIN = 0.99, 0.25
+_CLIPPED_MOST = 1e-3
+_DRAWN = 6
+_BATCH, _SPLITS = 64, 10
+_LATENTS = 0x9A11
+
+
+def hold_out(name, data_dir, runs):
+    """Divides recordings in two, once.
+
+    Args:
+        name: String, of `SETS`.
+        data_dir, runs: Path-likes, see the flags.
+
+    Returns:
+        Paths of two folders, for the training and held out.
+
+    Raises:
+        UserError: There are no such recordings.
+    """
+    source = os.path.join(data_dir, SETS[name].source)
+    target = os.path.join(runs, "recordings", name)
+    parts = os.path.join(target, "training"), os.path.join(target, "held_out")
+    if os.path.isdir(target):
+        return parts
+    if not os.path.exists(source):
+        raise UserError(f"no such recordings: {source!r}. Received: --data_dir {os.fspath(data_dir)!r}.")
+    with tempfile.TemporaryDirectory(dir=_made(os.path.dirname(target))) as temporary:
+        made = os.path.join(temporary, name)
+        training, held_out = (_made(os.path.join(made, os.path.basename(part))) for part in parts)
+        if os.path.isdir(source):
+            for number, file in enumerate(sorted(os.listdir(source))):
+                is_held_out = number % HELD_OUT_EVERY == 0
+                shutil.copy(os.path.join(source, file), held_out if is_held_out else training)
+        else:
+            x, rate_hz = soundfile.read(source, dtype="float32", always_2d=True)
+            end = int((1 - HELD_OUT_SHARE) * len(x))
+            for folder, part in ((training, x[:end]), (held_out, x[end:])):
+                soundfile.write(os.path.join(folder, f"{name}.wav"), part, rate_hz, subtype="FLOAT")
+        os.rename(made, target)
+    return parts
+
+
+def measure(train_dir, held_out, eval_n, classifier):
+    """Measures the newest checkpoint of a training against recordings that it has not heard.
+
+    Args:
+        train_dir: Path-like.
+        held_out: Path-like, folder of recordings.
+        eval_n: Integer, generated slices.
+        classifier: Path-like or None, folder of a classifier for the inception score.
+
+    Returns:
+        Dict of metric to a pair: its value, and that of the recordings or None. Beside those of evaluate.py:
+        "steps"; "nearest_training", the mean distance of generated slices from the nearest slice of the training's
+        recordings, in units of that of held-out slices: below 1, they are nearer; "faulty", the share of slices that
+        are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th percentile
+        of the recordings'; "inception_score".
+    """
+    cli.start_tensorflow(use_gpus=False)
+    import classification
+    import evaluation
+    import loader
+    import metrics
+
+    directory = TrainDir(train_dir)
+    config = directory.read_config()
+    generator, step = directory.load_generator()
+    evaluator = evaluation.Evaluator(directory, config, eval_n, held_out)
+    rows = evaluator.evaluate(lambda z: generate_clips(generator, z, _BATCH), step).rows
+    found = {row.metric: (row.value, row.floor) for row in rows} | {"steps": (step, None)}
+
+    def slices(folder):
+        recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
+        each = loader.Slices.from_config(recordings, config)
+        return evaluation.measure(each.read, min(eval_n, each.offsets), config.data_sample_rate)
+
+    random = np.random.default_rng([config.train_seed, _LATENTS])
+    z = random.uniform(-1, 1, [eval_n, config.wavegan_latent_dim]).astype(np.float32)
+    clips = generate_clips(generator, z, _BATCH)
+    generated = evaluation.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
+    training, held = slices(config.data_dir), slices(held_out)
+    near, near_held = (
+        metrics.nearest_neighbours(x.log_mels.astype(np.float32), training.log_mels.astype(np.float32))[0].mean()
+        for x in (generated, held)
+    )
+    found["nearest_training"] = float(near / near_held), 1.0
+    most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
+    found["faulty"] = tuple(
+        float(
+            np.mean(
+                (x.facts["silent"] > 0) | (x.facts["clipped"] > _CLIPPED_MOST) | (x.facts["autocorrelation"] > most)
+            )
+        )
+        for x in (generated, held)
+    )
+    if classifier:
+        trained = classification.load(classifier)
+        probabilities = np.concatenate(
+            [trained.classifier.probabilities(clips[i : i + _BATCH]) for i in range(0, eval_n, _BATCH)]
+        )
+        score, real = (metrics.inception_score(x, _SPLITS)[0] for x in (probabilities, trained.test))
+        found["inception_score"] = score, real
+    return found
+
+
+def draw(train_dirs, held_out, title, path):
+    """Draws slices of the held-out recordings above those of trainings.
+
+    Args:
+        train_dirs: Dict of label to path.
+        held_out: Path-like, folder of recordings.
+        title: String.
+        path: Path-like, of the PNG.
+    """
+    cli.start_tensorflow(use_gpus=False)
+    import loader
+
+    rows = []
+    for label, train_dir in train_dirs.items():
+        directory = TrainDir(train_dir)
+        config = directory.read_config()
+        generator, step = directory.load_generator()
+        rows.append((f"{label}, step {step}", generate_clips(generator, directory.latents(config, _DRAWN), _DRAWN)))
+    recordings, _ = loader.open_recordings(held_out, config.data_sample_rate, config.data_num_channels)
+    real = loader.Slices.from_config(recordings, config).read(0, _DRAWN)
+    figure = plots.grid([("held out", real), *rows], config.data_sample_rate, title)
+    with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
+        file.write(plots.png(figure))
+
+
+def _made(folder):
+    os.makedirs(folder, exist_ok=True)
+    return folder
