@@ -173,7 +173,7 @@ class Trainer:
         def penalize():
             return self.loss.penalty(lambda x: critic.discriminate(x, shuffle_seeds[2:]), real, fake, alpha)
 
-        penalty = penalize() if every == 1 else tf.cond(is_penalized, penalize, lambda: 0.0)
+        penalty = penalize() if every == 1 else tf.cond(tf.convert_to_tensor(is_penalized), penalize, lambda: 0.0)
         loss += self.loss.penalty_weight * every * penalty
         wasserstein = tf.reduce_mean(d_real) - tf.reduce_mean(d_fake)
         return {"D_loss": loss, "wasserstein": wasserstein, "penalty": penalty}

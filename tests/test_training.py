@@ -193,6 +193,8 @@ class FixedDraws(Trainer):
         return self.update_generator(self.z(), tf.zeros([2], tf.int32))
 
 
+# One strategy for all: the collective operations of a second one would take the keys of the first.
+replicas = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
 for settings in (
     {"wavegan_loss": "wgan-gp"},
     {"wavegan_loss": "wgan"},
@@ -200,7 +202,7 @@ for settings in (
     {"wavegan_loss": "hinge", "wavegan_disc_spectral": True, "wavegan_gp_every": 2},
 ):
     config = Config(**test_training.SMALL, **settings, wavegan_disc_phaseshuffle=0)
-    mirrored = FixedDraws(config, tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]))
+    mirrored = FixedDraws(config, replicas)
     single = FixedDraws(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
     for a, b in zip(*(test_training.iterate(trainer, Slices(), 3) for trainer in (mirrored, single))):
         for name in set(a) - {"D_gradient_norm", "G_gradient_norm"}:
