@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 
 from absl import app, flags
 
@@ -23,6 +24,7 @@ def run(main, usage):
         usage: String, the synopsis, shown by --help and after a wrong number of arguments.
     """
     signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
+    sys.unraisablehook = _interrupt_again
     sys.modules["__main__"].__doc__ = usage
     name = os.path.basename(sys.argv[0])
     try:
@@ -95,6 +97,15 @@ def _hidden_stderr():
 
 def _raise_keyboard_interrupt(signum, frame):
     raise KeyboardInterrupt
+
+
+def _interrupt_again(unraisable):
+    """Hook of exceptions that Python ignores: an interrupt inside a finalizer (TensorFlow has many) is sent again."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        # Not from here, which the finalizer has called.
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _parse_flags(argv):

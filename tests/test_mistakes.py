@@ -43,6 +43,33 @@ import {module}
 
 cli.run({module}.main, {module}.USAGE)
 """
+INTERRUPTED_IN_A_FINALIZER = """
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, {root!r})
+import cli
+
+
+class Handle:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        while True:
+            time.sleep(0.1)
+
+
+def main(positional):
+    handle = Handle()
+    del handle
+    print("the finalizer was left")
+    time.sleep(60)
+    print("never stopped")
+
+
+cli.run(main, "usage")
+"""
 
 
 def tiny_settings(folder, **more):
@@ -80,7 +107,7 @@ def run_here(monkeypatch, capfd):
             flags.FLAGS[name].unparse()
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
         capfd.readouterr()
-        handler = signal.getsignal(signal.SIGTERM)
+        handler, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
         returncode = 0
         try:
             cli.run(module.main, module.USAGE)
@@ -88,6 +115,7 @@ def run_here(monkeypatch, capfd):
             returncode = error.code or 0
         finally:
             signal.signal(signal.SIGTERM, handler)
+            sys.unraisablehook = hook
         stdout, stderr = capfd.readouterr()
         # C++ logs with another level here than after `cli.start_tensorflow`.
         stderr = re.sub(r"^[IWE]\d{4} .*\n", "", stderr, flags=re.MULTILINE)
@@ -554,6 +582,15 @@ def test_tensorboard_is_missing(trained, tmp_path, module):
     assert process.returncode == 2, process.stderr
     assert process.stderr.count("\n") == 1
     assert "pip install tensorboard" in process.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_stopped_in_a_finalizer(name):
+    # Python ignores whatever a finalizer raises, and Ctrl-C raises wherever it hits.
+    code = INTERRUPTED_IN_A_FINALIZER.format(root=str(ROOT), name=name)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (process.returncode, process.stdout) == (0, "the finalizer was left\n"), process.stderr
+    assert process.stderr == "stopped\n"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
