@@ -57,6 +57,11 @@ PRESETS = {
         "train_batch_size": 16,
         "wavegan_genr_noise": True,
         "wavegan_disc_phaseshuffle_per": "example",
+        "wavegan_genr_texture": 5.0,
+        "wavegan_loss": "hinge",
+        "wavegan_disc_nupdates": 1,
+        "wavegan_gp_every": 4,
+        "wavegan_genr_lr": 5e-4,
     },
 }
 """Values of --preset -> settings that take the place of the defaults, which are those of the reference."""
@@ -132,10 +137,6 @@ class Config:
         "One shift for the whole batch (as the reference implementation) or one for each example.",
         choices=("batch", "example"),
     )
-    wavegan_disc_spectral: bool = _model(
-        False,
-        "Further discriminators that see spectrograms: what is wrong with the colour of a sound, or a tone in it.",
-    )
     wavegan_loss: str = _training(
         "wgan-gp", "The game the networks play.", choices=("dcgan", "lsgan", "wgan", "wgan-gp", "hinge")
     )
@@ -146,8 +147,11 @@ class Config:
         "Discriminator updates for one with the gradient penalty, whose weight is as many times as large.",
         at_least=1,
     )
-    wavegan_disc_spectral_weight: float = _training(
-        1.0, "Weight of each spectral discriminator in what the generator learns from.", at_least=0
+    wavegan_genr_texture: float = _training(
+        0.0,
+        "Weight of the texture in what the generator learns from: how far the statistics of its spectrograms are from "
+        "those of the recordings; 0 for none.",
+        at_least=0,
     )
     wavegan_clip: float = _training(0.01, "Largest weight of the discriminator (wgan).", at_least=1e-9)
     wavegan_genr_lr: float | None = _training(

@@ -167,42 +167,6 @@ class PhaseShuffle(keras.layers.Layer):
         return x_shape
 
 
-class LogSpectrogram(keras.layers.Layer):
-    """Logarithm of the magnitudes of a short-time Fourier transform, with a Hann window and a hop of a quarter of it.
-
-    Divided by the root of the number of magnitudes of a clip, so that the Euclidean distance of two spectrograms is
-    the root mean square of their differences in nepers (8.7 dB), whatever their size.
-
-    Args:
-        window_len: Integer, samples, a multiple of 4.
-
-    Input shape: `[batch, samples, channels]` with samples >= window_len.
-    Output shape: `[batch, frames, (window_len / 2 + 1) * channels]`, float32.
-    """
-
-    FLOOR = 1e-4
-    """Magnitude that is added to all, -80 dB below a full-scale sine: quieter differences do not count."""
-
-    def __init__(self, window_len, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
-        self.window_len = window_len
-
-    def call(self, x):
-        _, frames, bins = self.compute_output_shape(x.shape)
-        window = tf.signal.hann_window(self.window_len)
-        spectra = tf.signal.stft(
-            tf.transpose(x, [0, 2, 1]), self.window_len, self.window_len // 4, window_fn=lambda n, dtype: window
-        )
-        scale = 2 / tf.reduce_sum(window)
-        power = scale**2 * (tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
-        levels = tf.math.log(power + self.FLOOR**2) / 2  # [batch, channels, frames, bins]
-        return tf.reshape(tf.transpose(levels, [0, 2, 3, 1]), [-1, frames, bins]) / (frames * bins) ** 0.5
-
-    def compute_output_shape(self, x_shape):
-        batch, samples, channels = x_shape
-        return batch, 1 + (samples - self.window_len) // (self.window_len // 4), (self.window_len // 2 + 1) * channels
-
-
 class LatentSeeds(keras.layers.Layer):
     """Seeds that are a function of latent vectors, so that a generator with noise is a pure function of its latents.
 

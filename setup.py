@@ -47,6 +47,7 @@ setup(
         "report",
         "results",
         "summaries",
+        "texture",
         "train_dir",
         "train_wavegan",
         "trainer",

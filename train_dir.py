@@ -445,23 +445,6 @@ def build_discriminator(config, dtype="float32"):
     )
 
 
-def build_spectral_discriminators(config, dtype="float32"):
-    """Builds the spectral discriminators of a `Config`: list of (`layers.LogSpectrogram`, `keras.Model`)."""
-    import layers
-    import wavegan
-
-    pairs = []
-    if not config.wavegan_disc_spectral:
-        return pairs
-    for window_len in (each for each in wavegan.SPECTRAL_WINDOWS if each < config.data_slice_len):
-        view = layers.LogSpectrogram(window_len)
-        _, frames, bins = view.compute_output_shape([None, config.data_slice_len, config.data_num_channels])
-        name = f"spectral_{window_len}"
-        network = wavegan.build_spectral_discriminator(frames, bins, config.wavegan_dim, dtype, name)
-        pairs.append((view, network))
-    return pairs
-
-
 def _copy(path, folder):
     with audio.replace_atomically(os.path.join(folder, os.path.basename(path))) as temporary:
         shutil.copyfile(path, temporary)

@@ -3,42 +3,12 @@
 import keras
 import tensorflow as tf
 
+import texture
 from errors import UserError
 from losses import LOSSES
-from train_dir import (
-    build_discriminator,
-    build_generator,
-    build_spectral_discriminators,
-    generate_clips,
-    variables_by_name,
-)
+from train_dir import build_discriminator, build_generator, generate_clips, variables_by_name
 
 _DISCRIMINATOR, _GENERATOR = 0, 1
-
-
-class _Critic:
-    """A discriminator, what it looks at, and its weight in what the generator learns from."""
-
-    def __init__(self, network):
-        self.network, self.weight = network, 1.0
-
-    def view(self, x):
-        """What it sees of audio float32 `[batch, samples, channels]`."""
-        return x
-
-    def discriminate(self, x, shuffle_seeds):
-        """The logits of one or more batches, each with a seed of its phase shuffle: int32 `[batches, 2]`."""
-        return self.network([x, shuffle_seeds], training=True)
-
-
-class _SpectralCritic(_Critic):
-    """A discriminator of spectrograms, which needs no phase shuffle: they do not tell phases."""
-
-    def __init__(self, view, network, weight):
-        self.view, self.network, self.weight = view, network, weight
-
-    def discriminate(self, x, shuffle_seeds):
-        return self.network(x, training=True)
 
 
 class Trainer:
@@ -52,7 +22,7 @@ class Trainer:
 
     Attributes:
         step: int64 variable, generator updates done.
-        critics: List of the discriminators, that of audio first; each has a `network` and the `view` it has of audio.
+        batches_per_step: Integer, batches of recordings that an iteration takes.
         checkpoint: `tf.train.Checkpoint` of everything that resuming needs.
     """
 
@@ -66,24 +36,24 @@ class Trainer:
                 f"--train_batch_size must be a multiple of the {strategy.num_replicas_in_sync} devices. "
                 f"Received: {config.train_batch_size}."
             )
+        if config.wavegan_genr_texture and self.replica_batch_size < 2:
+            raise UserError(
+                "--wavegan_genr_texture compares the slices of a batch: --train_batch_size must be at least 2 on each "
+                f"device. Received: {self.replica_batch_size}."
+            )
+        self.batches_per_step = config.wavegan_disc_nupdates + bool(config.wavegan_genr_texture)
         keras.utils.set_random_seed(config.train_seed)
         with strategy.scope():
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
             self.generator = build_generator(config, config.train_precision)
             self.discriminator = build_discriminator(config, config.train_precision)
-            spectral = build_spectral_discriminators(config, config.train_precision)
             self.ema = build_generator(config) if config.train_ema else self.generator
             optimizers = self.loss.optimizers()
             if config.train_precision == "mixed_float16":
                 optimizers = [keras.optimizers.LossScaleOptimizer(each, name="loss_scale") for each in optimizers]
             self.generator_optimizer, self.discriminator_optimizer = optimizers
             self.generator_optimizer.build(self.generator.trainable_variables)
-            self.critics = [
-                _Critic(self.discriminator),
-                *(_SpectralCritic(*each, config.wavegan_disc_spectral_weight) for each in spectral),
-            ]
-            self.discriminator_variables = [v for each in self.critics for v in each.network.trainable_variables]
-            self.discriminator_optimizer.build(self.discriminator_variables)
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.reset_ema()
         # Larger batches are faster in reduced precision, and not in float32. Batch normalisation is of each by itself.
         self._discriminates_at_once = config.train_precision != "float32" and not config.wavegan_batchnorm
@@ -93,7 +63,6 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
         }
-        parts |= {each.name: each for _, each in spectral}
         if config.train_ema:
             parts["ema"] = self.ema
         # Learning rates are settings, not state.
@@ -122,7 +91,7 @@ class Trainer:
             batches: Iterator of float32 `[batch, samples, channels]`, distributed by the strategy.
 
         Returns:
-            Dict of scalars: losses, Wasserstein estimate, penalty, gradient norms.
+            Dict of scalars: losses, Wasserstein estimate, penalty, gradient norms, and the texture's distance.
         """
         updates = self.config.wavegan_disc_nupdates
         metrics = {name: tf.constant(0.0) for name in ("D_loss", "wasserstein", "penalty", "D_gradient_norm")}
@@ -131,16 +100,17 @@ class Trainer:
             per_replica = self.strategy.run(self._random_discriminator_update, [next(batches), number])
             metrics = self._mean_over_replicas(per_replica)
             if self.loss.constrain:
-                for weight in self.discriminator_variables:
+                for weight in self.discriminator.trainable_variables:
                     self._assign(weight, self.loss.constrain)
-        per_replica = self.strategy.run(self._random_generator_update, [self.step])
+        real = next(batches) if self.config.wavegan_genr_texture else None
+        per_replica = self.strategy.run(self._random_generator_update, [self.step, real])
         metrics |= self._mean_over_replicas(per_replica)
         self._update_ema()
         self.step.assign_add(1)
         return metrics
 
     def update_discriminator(self, real, z, alpha, shuffle_seeds, is_penalized=True):
-        """One update of the discriminators on one replica.
+        """One update of the discriminator on one replica.
 
         Args:
             real: float32 `[batch, samples, channels]`.
@@ -154,50 +124,42 @@ class Trainer:
         """
         fake = self.generator(z, training=True)
         with tf.GradientTape() as tape:
-            games = [self._play(each, real, fake, alpha, shuffle_seeds, is_penalized) for each in self.critics]
-            metrics = {name: tf.add_n([game[name] for game in games]) for name in games[0]}
-            scaled_loss = metrics["D_loss"] * self._scale(self.discriminator_optimizer)
-        norm = self._minimize(tape, scaled_loss, self.discriminator_variables, self.discriminator_optimizer)
-        return metrics | {"D_gradient_norm": norm}
+            if self._discriminates_at_once:
+                d_real, d_fake = tf.split(self._discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2]), 2)
+            else:
+                d_real, d_fake = (self._discriminate(x, shuffle_seeds[i : i + 1]) for i, x in enumerate([real, fake]))
+            loss = self.loss.discriminator_loss(d_real, d_fake)
 
-    def _play(self, critic, real, fake, alpha, shuffle_seeds, is_penalized):
-        """What a discriminator minimises, and what it is made of: a dict of scalars."""
-        real, fake = critic.view(real), critic.view(fake)
-        if self._discriminates_at_once:
-            d_real, d_fake = tf.split(critic.discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2]), 2)
-        else:
-            d_real, d_fake = (critic.discriminate(x, shuffle_seeds[i : i + 1]) for i, x in enumerate([real, fake]))
-        loss = self.loss.discriminator_loss(d_real, d_fake)
-        every = self.config.wavegan_gp_every
+            def penalize():
+                return self.loss.penalty(lambda x: self._discriminate(x, shuffle_seeds[2:]), real, fake, alpha)
 
-        def penalize():
-            return self.loss.penalty(lambda x: critic.discriminate(x, shuffle_seeds[2:]), real, fake, alpha)
-
-        penalty = penalize() if every == 1 else tf.cond(tf.convert_to_tensor(is_penalized), penalize, lambda: 0.0)
-        loss += self.loss.penalty_weight * every * penalty
+            every = self.config.wavegan_gp_every
+            penalty = penalize() if every == 1 else tf.cond(tf.convert_to_tensor(is_penalized), penalize, lambda: 0.0)
+            loss += self.loss.penalty_weight * every * penalty
+            scaled_loss = loss * self._scale(self.discriminator_optimizer)
+        norm = self._minimize(tape, scaled_loss, self.discriminator, self.discriminator_optimizer)
         wasserstein = tf.reduce_mean(d_real) - tf.reduce_mean(d_fake)
-        return {"D_loss": loss, "wasserstein": wasserstein, "penalty": penalty}
+        return {"D_loss": loss, "wasserstein": wasserstein, "penalty": penalty, "D_gradient_norm": norm}
 
-    def update_generator(self, z, shuffle_seed):
+    def update_generator(self, z, shuffle_seed, real=None):
         """One update of the generator on one replica.
 
         Args:
             z: float32 `[batch, latent_dim]`.
             shuffle_seed: int32 `[2]`, of the phase shuffle.
+            real: float32 `[batch, samples, channels]`, whose texture it should have, or None.
 
         Returns:
             Dict of scalars.
         """
         with tf.GradientTape() as tape:
             fake = self.generator(z, training=True)
-            losses = [
-                each.weight * self.loss.generator_loss(each.discriminate(each.view(fake), shuffle_seed[None]))
-                for each in self.critics
-            ]
-            loss = tf.add_n(losses)
+            loss = self.loss.generator_loss(self._discriminate(fake, shuffle_seed[None]))
+            metrics = {} if real is None else {"texture": texture.distance(fake, real)}
+            loss += self.config.wavegan_genr_texture * metrics.get("texture", 0.0)
             scaled_loss = loss * self._scale(self.generator_optimizer)
-        norm = self._minimize(tape, scaled_loss, self.generator.trainable_variables, self.generator_optimizer)
-        return {"G_loss": loss, "G_gradient_norm": norm}
+        norm = self._minimize(tape, scaled_loss, self.generator, self.generator_optimizer)
+        return metrics | {"G_loss": loss, "G_gradient_norm": norm}
 
     def _random_discriminator_update(self, real, number):
         z_seed, alpha_seed, shuffle_seed = self._seeds(_DISCRIMINATOR, number, 3)
@@ -206,18 +168,22 @@ class Trainer:
         shuffle_seeds = tf.random.split(shuffle_seed, 3)
         return self.update_discriminator(real, self._latents(z_seed), alpha, shuffle_seeds, is_penalized)
 
-    def _random_generator_update(self, number):
+    def _random_generator_update(self, number, real):
         z_seed, shuffle_seed = self._seeds(_GENERATOR, number, 2)
-        return self.update_generator(self._latents(z_seed), shuffle_seed)
+        return self.update_generator(self._latents(z_seed), shuffle_seed, real)
 
     def _scale(self, optimizer):
         """Factor of the loss: its share of all replicas, and the scale that float16 needs."""
         # Keras optimisers sum the gradients of all replicas.
         return tf.cast(optimizer.scale_loss(1.0), tf.float32) / self.strategy.num_replicas_in_sync
 
-    def _minimize(self, tape, scaled_loss, variables, optimizer):
-        """Applies the gradients of a scaled loss; returns the norm of those of the loss."""
-        scale = self._scale(optimizer)
+    def _discriminate(self, x, shuffle_seeds):
+        """The logits of one or more batches, each with a seed of its phase shuffle: int32 `[batches, 2]`."""
+        return self.discriminator([x, shuffle_seeds], training=True)
+
+    def _minimize(self, tape, scaled_loss, network, optimizer):
+        """Applies the gradients of a scaled loss to a network; returns the norm of those of the loss."""
+        scale, variables = self._scale(optimizer), network.trainable_variables
         gradients = tape.gradient(scaled_loss, [variable.value for variable in variables])
         norm = tf.linalg.global_norm(gradients) / scale
         optimizer.apply_gradients(zip(gradients, variables))

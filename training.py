@@ -256,14 +256,14 @@ def _loop(trainer, train_dir, slices):
 
 def _distribute(trainer, slices, step):
     """The batches of all updates from a step on: each worker reads its share, each replica gets a part of it."""
-    first_update = step * trainer.config.wavegan_disc_nupdates
+    first_batch = step * trainer.batches_per_step
 
     def make_worker_dataset(context):
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         dataset = loader.make_dataset(
             slices,
             replicas * trainer.replica_batch_size,
-            first_update,
+            first_batch,
             worker=context.input_pipeline_id,
             workers=context.num_input_pipelines,
         )

@@ -35,10 +35,6 @@ The discriminator uses the same strides, from the audio towards the logit.
 GRID_LEN = 16
 """Positions of the latent grid, at which generator and discriminator meet their dense layers."""
 
-SPECTRAL_WINDOWS = (512, 2048, 8192)
-"""Samples of the windows of the spectral discriminators, one each: the short one is quick, and the long one sees the
-lines of a comb that repeats every 1024 samples. Those as long as a slice are left out."""
-
 MAX_MULTIPLIER = 32
 """Most channels of a layer, in units of `dim`."""
 
@@ -196,30 +192,3 @@ def build_discriminator(
     x = layers.Dense(1, dtype="float32", name="output")(x)
     x = layers.Reshape([], dtype="float32", name="logit")(x)
     return keras.Model([audio, seeds], x, name="discriminator")
-
-
-def build_spectral_discriminator(frames, bins, dim=64, dtype="float32", name="spectral"):
-    """Builds a discriminator of spectrograms: the mean of what it says to each stretch of a few frames.
-
-    It is not in the paper. Every frequency is a channel of its own, so it sees at once what a sound of a few samples'
-    receptive field hides: colour, tones, and the metallic comb of transposed convolutions.
-
-    Args:
-        frames, bins: Integers, see `layers.LogSpectrogram`.
-        dim: Integer >= 1; its layers have 8 `dim` channels.
-        dtype: Keras dtype policy of the layers; variables and logits are float32 in all of them.
-        name: String, that its layers' names begin with: one optimiser may train several.
-
-    Returns:
-        `keras.Model`, `[batch, frames, bins]` -> `[batch]`, float32.
-    """
-    layers = keras.layers
-    spectrogram = keras.Input([frames, bins], name="spectrogram")
-    # Undo the scale that distances need, in float32; levels of -2 to -10 nepers become 0.5 to -0.5.
-    x = layers.Rescaling((frames * bins) ** 0.5 / 8, 0.75, dtype="float32", name=f"{name}_scale")(spectrogram)
-    for i in range(2):
-        x = layers.Conv1D(8 * dim, 3, padding="same", dtype=dtype, name=f"{name}_conv_{i}")(x)
-        x = LeakyReLU(0.2, dtype=dtype, name=f"{name}_conv_{i}_lrelu")(x)
-    x = layers.Conv1D(1, 3, padding="same", dtype="float32", name=f"{name}_output")(x)
-    x = layers.Flatten(dtype="float32", name=f"{name}_stretches")(x)
-    return keras.Model(spectrogram, keras.ops.mean(x, axis=1), name=f"{name}_discriminator")

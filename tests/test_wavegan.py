@@ -193,47 +193,6 @@ class TestNoise:
         assert all(np.any(gradient) for gradient in tape.gradient(loss, [scale.value for scale in scales]))
 
 
-class TestSpectralDiscriminator:
-    x = np.random.default_rng(0).normal(0, 0.1, [3, 16384, 2]).astype(np.float32)
-
-    @pytest.mark.parametrize("window_len", wavegan.SPECTRAL_WINDOWS)
-    def test_spectrogram_equals_scipys(self, window_len):
-        view = layers.LogSpectrogram(window_len)
-        got = view(self.x).numpy()
-        assert got.shape == view.compute_output_shape(self.x.shape)
-        _, _, spectra = scipy.signal.stft(
-            self.x, nperseg=window_len, noverlap=window_len * 3 // 4, boundary=None, padded=False, axis=1
-        )
-        power = np.abs(2 * spectra) ** 2  # [batch, bins, channels, frames]
-        levels = np.log(power + layers.LogSpectrogram.FLOOR**2) / 2
-        expected = np.transpose(levels, [0, 3, 1, 2]).reshape(got.shape) / np.sqrt(got[0].size)
-        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
-
-    def test_distance_is_that_of_levels(self):
-        """Ten times louder is 2.3 nepers."""
-        view = layers.LogSpectrogram(512)
-        difference = (view(10 * self.x) - view(self.x)).numpy()
-        np.testing.assert_allclose(np.linalg.norm(difference, axis=(1, 2)), np.log(10), rtol=1e-2)
-
-    def test_silence_has_a_gradient(self):
-        x = tf.zeros([1, 4096, 1])
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            levels = layers.LogSpectrogram(512)(x)
-        assert np.isfinite(tape.gradient(levels, x)).all()
-
-    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
-    def test_every_weight_gets_a_gradient(self, dtype):
-        view = layers.LogSpectrogram(512)
-        _, frames, bins = view.compute_output_shape(self.x.shape)
-        network = wavegan.build_spectral_discriminator(frames, bins, dim=1, dtype=dtype)
-        with tf.GradientTape() as tape:
-            logits = network(view(self.x), training=True)
-        assert logits.shape == [3] and logits.dtype == tf.float32
-        gradients = tape.gradient(logits, [variable.value for variable in network.trainable_variables])
-        assert all(np.isfinite(gradient).all() and np.any(gradient) for gradient in gradients)
-
-
 def test_post_filter_keeps_channels_and_range():
     generator = wavegan.build_generator(4096, 2, 4, dim=1, post_filter_len=512)
     kernel = generator.get_layer("pp_filt").kernel
