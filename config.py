@@ -211,6 +211,11 @@ class Config:
         """Seconds of a slice."""
         return self.data_slice_len / self.data_sample_rate
 
+    @property
+    def batches_per_step(self):
+        """Batches of recordings that a step takes: one a discriminator update, and one to compare textures with."""
+        return self.wavegan_disc_nupdates + (self.wavegan_genr_texture > 0)
+
     def to_json(self):
         """Returns the text of config.json."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

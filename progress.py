@@ -123,13 +123,14 @@ class Progress:
         config, now_s = self._config, time.monotonic()
         means = {name: value / self._count for name, value in self._sums.items()}
         step_s = (now_s - self._last_s) / self._count
-        slices_per_s = config.train_batch_size * config.wavegan_disc_nupdates / step_s
+        slices_per_s = config.train_batch_size * config.batches_per_step / step_s
         self._sums, self._count, self._last_s = {}, 0, now_s
         parts = [
             f"step {step}",
             f"D {means['D_loss']:.3f}",
             f"G {means['G_loss']:.3f}",
             f"W {means['wasserstein']:.3f}",
+            *([f"texture {means['texture']:.3f}"] if "texture" in means else []),
             f"{slices_per_s:.0f} slices/s",
             f"{step_s:.2f} s/step",
             f"{peak_memory_bytes() / 1e9:.1f} GB",

@@ -22,7 +22,6 @@ class Trainer:
 
     Attributes:
         step: int64 variable, generator updates done.
-        batches_per_step: Integer, batches of recordings that an iteration takes.
         checkpoint: `tf.train.Checkpoint` of everything that resuming needs.
     """
 
@@ -41,7 +40,6 @@ class Trainer:
                 "--wavegan_genr_texture compares the slices of a batch: --train_batch_size must be at least 2 on each "
                 f"device. Received: {self.replica_batch_size}."
             )
-        self.batches_per_step = config.wavegan_disc_nupdates + bool(config.wavegan_genr_texture)
         keras.utils.set_random_seed(config.train_seed)
         with strategy.scope():
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")

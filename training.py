@@ -256,7 +256,7 @@ def _loop(trainer, train_dir, slices):
 
 def _distribute(trainer, slices, step):
     """The batches of all updates from a step on: each worker reads its share, each replica gets a part of it."""
-    first_batch = step * trainer.batches_per_step
+    first_batch = step * trainer.config.batches_per_step
 
     def make_worker_dataset(context):
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
