@@ -95,7 +95,7 @@ def _statistics_of_levels(levels):
     frames, bins = levels.shape[2:]
     yield tf.reduce_mean(levels, axis=2)
     yield tf.sqrt(tf.math.reduce_variance(levels, axis=2) + _VARIANCE_FLOOR)
-    # As one product of two matrices: batches of products of odd sizes have crashed in TensorFlow 2.21's oneDNN.
+    # As one product of two matrices: of batches, oneDNN in TensorFlow 2.21 reads beyond the end and crashes.
     bands = tf.tensordot(levels, _bands(bins), 1)
     sums = tf.cumsum(tf.pad(bands, [[0, 0], [0, 0], [1, 0], [0, 0]]), axis=2)
     scale = 1
