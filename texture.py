@@ -24,7 +24,7 @@ _MEL_RATE_HZ, _MEL_FROM_HZ = 16000, 60.0
 def log_spectrogram(x, window_len):
     """Levels of a short-time Fourier transform with a Hann window and a hop of a quarter of it.
 
-    Half a window of silence goes before and after, or the ends of a slice would hardly count.
+    The audio is mirrored at its ends, or they would hardly count; silence there would be a step, and so a click.
 
     Args:
         x: float32 `[batch, samples, channels]`, samples >= window_len.
@@ -35,7 +35,7 @@ def log_spectrogram(x, window_len):
         full-scale sine.
     """
     window = tf.signal.hann_window(window_len)
-    padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2])
+    padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
     spectra = tf.signal.stft(padded, window_len, window_len // 4, window_fn=lambda length, dtype: window)[..., :-1]
     scale = 2 / tf.reduce_sum(window)
     power = scale**2 * (tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
