@@ -285,7 +285,8 @@ class Traits:
 def bands_db(x):
     """Levels of 24 bands, evenly spaced in log frequency: float64 `[24]`, dB."""
     window, edges = _bands(len(x))
-    power = np.abs(np.fft.rfft(x * window)) ** 2
+    spectrum = np.fft.rfft(x * window)
+    power = spectrum.real**2 + spectrum.imag**2
     return decibels(np.sqrt(np.add.reduceat(power, edges[:-1]) / np.diff(edges) / len(x)), -120)
 
 
@@ -469,6 +470,12 @@ class _Stretches:
     def __init__(self, frames, count):
         self._times = np.arange(frames)
         self._middles = (np.arange(count) + 0.5) * frames / count
+        self._parts = []
+        for number in range(count):
+            weights = np.interp(self._times, self._middles, np.arange(count) == number)
+            sounding = np.flatnonzero(weights)
+            first, last = sounding[0], sounding[-1] + 1
+            self._parts.append((first, weights[first:last, None]))
 
     @property
     def count(self):
@@ -477,14 +484,16 @@ class _Stretches:
 
     def cut(self, x, number):
         """Returns a stretch of `x` under its weights, and the frame at which it begins."""
-        weights = np.interp(self._times, self._middles, np.arange(len(self._middles)) == number)
-        sounding = np.flatnonzero(weights)
-        first, last = sounding[0], sounding[-1] + 1
-        return x[first:last] * weights[first:last, None], first
+        first, weights = self._parts[number]
+        return x[first : first + len(weights)] * weights, first
 
     def curve(self, gains_db):
         """Returns the gain of every frame, float32 `[frames, 1]`."""
         return np.interp(self._times, self._middles, amplitude(gains_db)).astype(np.float32)[:, None]
+
+
+_stretches = functools.lru_cache(maxsize=16)(_Stretches)
+"""Made once for all pieces of a length."""
 
 
 class Composition:
@@ -587,7 +596,7 @@ class Composition:
                 if self._guard:
                     piece = dataclasses.replace(piece, gains_db=self._guarded(piece, samples))
                 if any(piece.gains_db):
-                    samples *= _Stretches(piece_len, len(piece.gains_db)).curve(piece.gains_db)
+                    samples *= _stretches(piece_len, len(piece.gains_db)).curve(piece.gains_db)
                 if is_heard:
                     self._active.append((piece, samples))
             self.used.append(piece)
@@ -613,7 +622,7 @@ class Composition:
         is_near_end = self.loop_fade and piece.start > self.frames - _LOOP_RETURNS_S * rate_hz
         returns_to = self._power_of_beginning if is_near_end else 0.0
         # One gain for a piece of a second, which keeps its shape; more for one that may rise within itself.
-        stretches = _Stretches(len(samples), max(1, round(len(samples) / rate_hz)))
+        stretches = _stretches(len(samples), max(1, round(len(samples) / rate_hz)))
         gains_db = []
         for number in range(stretches.count):
             x, first = stretches.cut(samples, number)

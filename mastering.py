@@ -29,7 +29,9 @@ _LEAST_SHARE = 0.03
 _SECOND_SHARE = 2 / 3
 """Of the allowed rise, in dB: what a single second of a sound may take of it, so that the next ones have room."""
 
-_TRUE_PEAK_CONTEXT = 12
+_TRUE_PEAK_CONTEXT, _TRUE_PEAK_ROW = 12, 32
+"""Frames to each side that the curve between samples depends on, and frames whose curves are computed as one."""
+
 _HEADROOM_DB = 0.1
 
 
@@ -121,7 +123,13 @@ def _k_weighting(sample_rate_hz):
 
 def _hop_powers(x, hop):
     """Mean power of every hop, summed over channels: `[hops * hop, channels]` -> `[hops]`."""
-    return np.mean(x.reshape(-1, hop, x.shape[1]) ** 2, axis=1).sum(axis=1)
+    return _hop_products(x, x, hop)
+
+
+def _hop_products(x, y, hop):
+    """Mean product of two sounds in every hop, summed over channels: two `[hops * hop, channels]` -> `[hops]`."""
+    x, y = (each.reshape(-1, hop * each.shape[1]) for each in (x, y))
+    return np.einsum("ij,ij->i", x, y) / hop
 
 
 def _running_means(powers, hops):
@@ -209,8 +217,11 @@ class StartleGuard:
 
     def _terms(self, old, new):
         """Coefficients of the power of every hop: old^2 + gain 2 old new + gain^2 new^2."""
-        squares = [_hop_powers(each, self._hop) for each in (old, new, old + new)]
-        return squares[0], squares[2] - squares[0] - squares[1], squares[1]
+        return (
+            _hop_powers(old, self._hop),
+            2 * _hop_products(old, new, self._hop),
+            _hop_powers(new, self._hop),
+        )
 
     def _choose(self, constant, linear, square, returns_to):
         own = square.sum()
@@ -251,12 +262,6 @@ def _rounded_down(gain):
     return float(np.floor(1000 * decibels(gain) + 1e-6) / 1000)
 
 
-@functools.lru_cache
-def _interpolation_filter(oversampling):
-    taps = 2 * _TRUE_PEAK_CONTEXT * oversampling + 1
-    return scipy.signal.firwin(taps, 1 / oversampling, window=("kaiser", 8)) * oversampling
-
-
 def true_peak(x, oversampling=OVERSAMPLING):
     """Largest absolute sample of each frame and of the curve between it and the next ones.
 
@@ -267,10 +272,31 @@ def true_peak(x, oversampling=OVERSAMPLING):
     Returns:
         float64 array `[frames]`, over channels.
     """
-    taps = _interpolation_filter(oversampling)
-    fine = scipy.signal.upfirdn(taps, np.asarray(x, np.float64), oversampling, axis=0)[len(taps) // 2 :]
-    fine = np.abs(fine[: len(x) * oversampling]).max(axis=1)
-    return fine.reshape(len(x), oversampling).max(axis=1)
+    frames, channels = x.shape
+    rows = -(-frames // _TRUE_PEAK_ROW)
+    padded = np.zeros([channels, rows * _TRUE_PEAK_ROW + 2 * _TRUE_PEAK_CONTEXT])
+    padded[:, _TRUE_PEAK_CONTEXT : _TRUE_PEAK_CONTEXT + frames] = x.T
+    seen = _TRUE_PEAK_ROW + 2 * _TRUE_PEAK_CONTEXT
+    windows = np.lib.stride_tricks.sliding_window_view(padded, seen, axis=1)[:, ::_TRUE_PEAK_ROW]
+    fine = windows.reshape(-1, seen) @ _interpolation(oversampling)
+    np.abs(fine, out=fine)
+    return fine.reshape(channels, rows, oversampling, _TRUE_PEAK_ROW).max(axis=(0, 2)).ravel()[:frames]
+
+
+@functools.lru_cache
+def _interpolation(oversampling):
+    """The curve of a row of frames, from those and the ones around them, as a matrix: as one product of matrices it is
+    five times as fast as a filter.
+
+    Returns:
+        float64 `[context + row + context, oversampling * row]`: first the frames, then the points after each, ...
+    """
+    taps = scipy.signal.firwin(2 * _TRUE_PEAK_CONTEXT * oversampling + 1, 1 / oversampling, window=("kaiser", 8))
+    impulses = np.eye(_TRUE_PEAK_ROW + 2 * _TRUE_PEAK_CONTEXT)
+    curves = scipy.signal.upfirdn(taps * oversampling, impulses, oversampling)[:, len(taps) // 2 :]
+    first = _TRUE_PEAK_CONTEXT * oversampling
+    curves = curves[:, first : first + _TRUE_PEAK_ROW * oversampling].reshape(len(impulses), _TRUE_PEAK_ROW, -1)
+    return np.ascontiguousarray(curves.transpose(0, 2, 1).reshape(len(impulses), -1))
 
 
 class Levels:

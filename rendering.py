@@ -649,9 +649,9 @@ class Measure:
         self.frames += len(x)
 
     def _add_overview(self, mono):
-        columns = (self.frames + np.arange(len(mono))) // self.column_frames
-        firsts = np.flatnonzero(np.diff(columns, prepend=-1))
-        chosen = columns[firsts]
+        first, last = self.frames // self.column_frames, (self.frames + len(mono) - 1) // self.column_frames
+        chosen = np.arange(first, last + 1)
+        firsts = np.maximum(0, chosen * self.column_frames - self.frames)
         self.lowest[chosen] = np.minimum(self.lowest[chosen], np.minimum.reduceat(mono, firsts))
         self.highest[chosen] = np.maximum(self.highest[chosen], np.maximum.reduceat(mono, firsts))
         window = np.hanning(1024)
