@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from threadpoolctl import threadpool_limits
 
 import audio
 import plots
@@ -112,6 +113,11 @@ class Model:
         return {"train_dir": self.train_dir, "step": self.step, "digest": self.digest}
 
 
+# Threads of BLAS that wait for their share in a loop take the cores from the generator.
+_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
+
+@_one_thread
 def render(paths, out, settings):
     """Renders a composition of models.
 
@@ -176,6 +182,7 @@ def render(paths, out, settings):
     _report(_write(composition, output, options, head), output, options)
 
 
+@_one_thread
 def render_again(manifest_path, start_s, end_s, out, overwrite=False):
     """Renders a stretch of a composition again, sample by sample as it was.
 

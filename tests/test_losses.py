@@ -149,13 +149,27 @@ def test_formulas(name, discriminator, generator):
     np.testing.assert_allclose(loss.generator_loss(D_FAKE), generator, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name, formula", [("wgan-gp", lambda norm: (norm - 1) ** 2), ("hinge", lambda norm: norm**2)])
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [("wgan-gp", lambda norm, real: (norm - 1) ** 2), ("hinge", lambda norm, real: norm**2 * np.mean(real**2))],
+)
 def test_penalty_of_a_linear_critic(name, formula):
     """The gradient of x . w is w everywhere."""
     w = np.random.default_rng(0).standard_normal([8, 2]).astype(np.float32)
     real, fake = (tf.random.stateless_normal([3, 8, 2], [0, i]) for i in range(2))
     penalty = losses.LOSSES[name]().penalty(lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]))
-    np.testing.assert_allclose(penalty, formula(np.linalg.norm(w)), rtol=1e-5)
+    np.testing.assert_allclose(penalty, formula(np.linalg.norm(w), real.numpy()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1e-3, 0.1, 10.0])
+def test_r1_is_the_same_at_every_level(level):
+    """A discriminator that undoes the level says the same of the same sound, and so is as steep."""
+    real = tf.random.stateless_normal([3, 8, 1], [0, 0])
+    expected, penalty = (
+        losses.Hinge().penalty(lambda x: tf.reduce_sum(tf.sin(x / each), [1, 2]), each * real, real, None)
+        for each in (1.0, level)
+    )
+    np.testing.assert_allclose(penalty, expected, rtol=1e-5)
 
 
 def test_r1_looks_at_real_audio_only():
