@@ -159,7 +159,7 @@ class Voice:
             depends on what else is made.
 
     Attributes:
-        output_rate_hz: Integer.
+        output_rate_hz, at_once: Integers.
         offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
             one.
         left_out: Integer, pieces rejected so far.
@@ -172,7 +172,7 @@ class Voice:
         self.output_rate_hz = output_rate_hz
         self._channels = channels
         self._angle = np.pi / 4 * stereo_width
-        self._at_once = at_once
+        self.at_once = at_once
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
         self._accept = None
@@ -182,20 +182,20 @@ class Voice:
 
     def __getitem__(self, index):
         """Returns a piece, float32 `[piece_len, channels]`."""
-        batch, row = divmod(index, self._at_once)
+        batch, row = divmod(index, self.at_once)
         if batch not in self._batches:
             self._batches[batch] = self._pool.submit(self._make, batch)
         self._batches.move_to_end(batch)
         result = self._batches[batch].result()[row] - self.offset
-        # The next batch is made while this one is used.
-        if batch + 1 not in self._batches:
+        # Where pieces are used one after the other, the next batch is made while this one is used.
+        if batch - 1 in self._batches and batch + 1 not in self._batches:
             self._batches[batch + 1] = self._pool.submit(self._make, batch + 1)
         while len(self._batches) > 4:
             self._batches.popitem(last=False)
         return result
 
     def _make(self, batch):
-        indices = range(batch * self._at_once, (batch + 1) * self._at_once)
+        indices = range(batch * self.at_once, (batch + 1) * self.at_once)
         middle = self._generate(np.stack([self._latents[index] for index in indices]))
         if self._channels == 2 and middle.shape[2] == 1:
             side = 0

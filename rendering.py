@@ -323,6 +323,8 @@ def _make_lines(voices, joining, gains_db, start=0):
     for number, (voice, gain_db) in enumerate(zip(voices, gains_db)):
         # Nearly every piece is used, one a hop.
         first_index = start // (voice.piece_len - joining.fade)
+        # A short stretch takes one batch then.
+        first_index -= first_index % voice.at_once
         lines.append(Line(number, voice, joining, gain_db, first_index))
     return lines
 
