@@ -60,7 +60,7 @@ PRESETS = {
         "wavegan_genr_texture": 5.0,
         "wavegan_loss": "hinge",
         "wavegan_disc_nupdates": 1,
-        "wavegan_gp_lambda": 1.0,
+        "wavegan_gp_lambda": 0.1,
         "wavegan_gp_every": 4,
         "wavegan_genr_lr": 5e-4,
     },
