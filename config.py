@@ -142,7 +142,9 @@ class Config:
         "wgan-gp", "The game the networks play.", choices=("dcgan", "lsgan", "wgan", "wgan-gp", "hinge")
     )
     wavegan_disc_nupdates: int = _training(5, "Discriminator updates for one generator update.", at_least=1)
-    wavegan_gp_lambda: float = _training(10.0, "Weight of the gradient penalty (wgan-gp, hinge).", at_least=0)
+    wavegan_gp_lambda: float = _training(
+        10.0, "Weight of the gradient penalty (wgan-gp; hinge: of R1, relative to the recordings' level).", at_least=0
+    )
     wavegan_gp_every: int = _training(
         1,
         "Discriminator updates for one with the gradient penalty, whose weight is as many times as large.",
