@@ -273,7 +273,7 @@ def true_peak(x, oversampling=OVERSAMPLING):
         float64 array `[frames]`, over channels.
     """
     frames, channels = x.shape
-    rows = -(-frames // _TRUE_PEAK_ROW)
+    rows = frames // _TRUE_PEAK_ROW + 1
     padded = np.zeros([channels, rows * _TRUE_PEAK_ROW + 2 * _TRUE_PEAK_CONTEXT])
     padded[:, _TRUE_PEAK_CONTEXT : _TRUE_PEAK_CONTEXT + frames] = x.T
     seen = _TRUE_PEAK_ROW + 2 * _TRUE_PEAK_CONTEXT

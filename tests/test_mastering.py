@@ -179,6 +179,17 @@ def test_true_peak_is_that_of_four_times_the_rate():
     assert (peaks >= np.abs(x).max(axis=1) - 1e-9).all()
 
 
+@pytest.mark.parametrize("oversampling", [4, 8])
+@pytest.mark.parametrize("frames", [0, 1, 31, 32, 33, 500])
+def test_true_peak_is_the_curve_of_a_filter(frames, oversampling):
+    """Against scipy's polyphase resampling with the same filter, sample by sample, whatever the length."""
+    x = white(0.1, channels=2)[:frames]
+    taps = scipy.signal.firwin(24 * oversampling + 1, 1 / oversampling, window=("kaiser", 8))
+    curve = scipy.signal.resample_poly(np.pad(x, [[0, 1], [0, 0]]), oversampling, 1, axis=0, window=taps)
+    expected = np.abs(curve).max(axis=1).reshape(-1, oversampling).max(axis=1)[:frames]
+    np.testing.assert_allclose(true_peak(x, oversampling), expected, atol=1e-12)
+
+
 # Limiter.
 
 WHITE_BURST = np.concatenate([np.zeros([4000, 1]), 5 * white(0.2), np.zeros([4000, 1])]).astype(np.float32)
