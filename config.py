@@ -299,10 +299,9 @@ def define_flags(names=None):
 
 
 def given_flags():
-    """Returns the settings named on the command line, by a flag or by a preset, as a dict of name to value."""
+    """Returns the settings named on the command line, as a dict of name to value."""
     defined = [f.name for f in dataclasses.fields(Config) if f.name in flags.FLAGS]
-    given = {name: flags.FLAGS[name].value for name in defined if flags.FLAGS[name].present}
-    return PRESETS.get(given.get("preset"), {}) | given
+    return {name: flags.FLAGS[name].value for name in defined if flags.FLAGS[name].present}
 
 
 def merge(stored, given, fixed_kinds):

@@ -14,7 +14,7 @@ import audio
 import loader
 import summaries
 import wavegan
-from config import Config, merge, model_settings
+from config import PRESETS, Config, merge, model_settings
 from early_stopping import EarlyStopping
 from errors import UserError
 from precision import choose_precision
@@ -47,7 +47,9 @@ class StopSignal:
 
 
 def resolve_config(train_dir, given):
-    """Settles the settings of a training: stored ones where it is resumed, flags, then defaults.
+    """Settles the settings of a training: flags over stored ones where it is resumed, else over those of a preset.
+
+    What a preset comes to is decided once: a later version may know better, and a training goes on as it began.
 
     Args:
         train_dir: `TrainDir`.
@@ -65,9 +67,9 @@ def resolve_config(train_dir, given):
         config = merge(stored, given, ("model", "training") if stored.data_dir else ("model",))
     elif source := given.get("train_init_from"):
         model = model_settings(TrainDir(source).read_config())
-        config = merge(dataclasses.replace(Config(), **model), given, ("model",))
+        config = merge(Config(**PRESETS[model["preset"]] | model), given, ("model",))
     else:
-        config = Config(**given)
+        config = Config(**PRESETS.get(given.get("preset"), {}) | given)
     if not config.data_dir:
         raise UserError("--data_dir is missing: a folder of recordings, such as --data_dir asmr/")
     if config.train_patience and not config.train_eval_secs:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from config import Config, merge
 from errors import UserError
 from train_dir import TrainDir
+from training import resolve_config
 
 
 @pytest.fixture
@@ -134,3 +135,19 @@ def test_latents_are_no_pickle(train_dir):
     np.save(train_dir.join("preview", "z.npy"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match="cannot be read"):
         train_dir.latents(Config(), 1)
+
+
+def test_a_preset_is_settled_once(train_dir, tmp_path):
+    """What a preset comes to may change from version to version; a training goes on as it began."""
+    given = {"data_dir": "a", "preset": "asmr", "wavegan_dim": 32}
+    begun = resolve_config(train_dir, given)
+    assert (begun.wavegan_loss, begun.train_batch_size, begun.wavegan_dim) == ("hinge", 16, 32)
+    train_dir.write_config(dataclasses.replace(begun, wavegan_gp_lambda=0.7))
+    for again in (given, {"preset": "asmr"}, {}):
+        config = resolve_config(train_dir, again)
+        assert (config.wavegan_gp_lambda, config.wavegan_dim) == (0.7, 32)
+    with pytest.raises(UserError, match=r"--preset .*stored 'asmr', received 'paper'"):
+        resolve_config(train_dir, {"preset": "paper"})
+    # Fine-tuning keeps to the preset too, and to what overrode it in the networks.
+    tuned = resolve_config(TrainDir(tmp_path / "tuned"), {"data_dir": "b", "train_init_from": train_dir.path})
+    assert (tuned.preset, tuned.wavegan_loss, tuned.wavegan_dim) == ("asmr", "hinge", 32)
