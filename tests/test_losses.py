@@ -206,17 +206,41 @@ def test_penalty_looks_between_real_and_fake(place):
     np.testing.assert_allclose(seen[0], np.full([1, 4, 1], place))
 
 
-def test_rmsprop_is_tensorflow_1s():
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (losses.RMSprop(0.01), lambda v1: v1.RMSPropOptimizer(0.01)),
+        (losses.Adam(0.01, 0.5, 0.9), lambda v1: v1.AdamOptimizer(0.01, 0.5, 0.9)),
+    ],
+    ids=["RMSProp", "Adam"],
+)
+def test_optimiser_is_tensorflow_1s(ours, theirs):
     """Against tf.compat.v1's own optimiser, step by step."""
     gradients = [np.float32(g) for g in (0.5, -0.3, 0.02, 4.0)]
-    ours, theirs = tf.Variable(1.0), tf.compat.v1.Variable(1.0, use_resource=True)
-    optimizer = losses.RMSprop(0.01)
-    optimizer.build([ours])
-    native = tf.compat.v1.train.RMSPropOptimizer(0.01)
+    x, expected = tf.Variable([1.0, 2.0]), tf.compat.v1.Variable([1.0, 2.0], use_resource=True)
+    ours.build([x])
+    native = theirs(tf.compat.v1.train)
     for gradient in gradients:
-        optimizer.apply_gradients([(tf.constant(gradient), ours)])
-        native.apply_gradients([(tf.constant(gradient), theirs)])
-        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6)
+        gradient = tf.constant([gradient, 1.0])
+        ours.apply_gradients([(gradient, x)])
+        native.apply_gradients([(gradient, expected)])
+        np.testing.assert_allclose(x.numpy(), expected.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_adam_is_keras_own(size):
+    """Moments too, which checkpoints hold."""
+    random = np.random.default_rng(0)
+    gradients = random.standard_normal([20, size]).astype(np.float32)
+    x, expected = tf.Variable(tf.ones([size])), tf.Variable(tf.ones([size]))
+    ours, native = losses.Adam(0.01, 0.5, 0.9), keras.optimizers.Adam(0.01, 0.5, 0.9, epsilon=1e-8)
+    for gradient in gradients:
+        ours.apply_gradients([(gradient, x)])
+        native.apply_gradients([(gradient, expected)])
+    np.testing.assert_allclose(x, expected, rtol=1e-5)
+    assert len(ours.variables) == len(native.variables)
+    for each, other in zip(ours.variables, native.variables):
+        np.testing.assert_allclose(each, other, rtol=1e-5, atol=1e-7)
 
 
 def test_flags_reach_the_optimisers():
@@ -230,11 +254,11 @@ def test_flags_reach_the_optimisers():
 
 def test_defaults_are_the_references():
     expected = {
-        "dcgan": (keras.optimizers.Adam, 2e-4),
+        "dcgan": (losses.Adam, 2e-4),
         "lsgan": (losses.RMSprop, 1e-4),
         "wgan": (losses.RMSprop, 5e-5),
-        "wgan-gp": (keras.optimizers.Adam, 1e-4),
-        "hinge": (keras.optimizers.Adam, 2e-4),
+        "wgan-gp": (losses.Adam, 1e-4),
+        "hinge": (losses.Adam, 2e-4),
     }
     for name, (kind, rate) in expected.items():
         for optimizer in losses.LOSSES[name]().optimizers():
