@@ -89,13 +89,14 @@ class Loss:
         """What the generator minimises: a scalar."""
         raise NotImplementedError(f"{type(self).__name__} has no generator_loss")
 
-    def penalty(self, discriminate, real, fake, alpha):
+    def penalty(self, discriminate, real, fake, alpha, power):
         """The unweighted penalty on the discriminator, a scalar; 0 where the game has none.
 
         Args:
             discriminate: Function, audio -> float32 `[batch]`.
             real, fake: float32 `[batch, samples, channels]`.
             alpha: float32 `[batch, 1, 1]` in [0, 1], where between real and fake.
+            power: float32 scalar, the mean square of real audio on all devices.
         """
         return tf.constant(0.0)
 
@@ -160,7 +161,7 @@ class WGANGP(Wasserstein):
     learning_rate = 1e-4
     betas = (0.5, 0.9)
 
-    def penalty(self, discriminate, real, fake, alpha):
+    def penalty(self, discriminate, real, fake, alpha, power):
         norms = tf.sqrt(_squared_slopes(discriminate, real + alpha * (fake - real)) + PENALTY_EPSILON)  # [batch]
         return tf.reduce_mean((norms - 1) ** 2)
 
@@ -181,8 +182,8 @@ class Hinge(Loss):
     def generator_loss(self, d_fake):
         return -tf.reduce_mean(d_fake)
 
-    def penalty(self, discriminate, real, fake, alpha):
-        return tf.reduce_mean(_squared_slopes(discriminate, real)) * tf.reduce_mean(real**2)
+    def penalty(self, discriminate, real, fake, alpha, power):
+        return tf.reduce_mean(_squared_slopes(discriminate, real)) * power
 
 
 LOSSES = {"dcgan": DCGAN, "lsgan": LSGAN, "wgan": WGAN, "wgan-gp": WGANGP, "hinge": Hinge}

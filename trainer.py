@@ -121,6 +121,9 @@ class Trainer:
             Dict of scalars.
         """
         fake = self.generator(z, training=True)
+        # Of all replicas, so that several learn what one does; and not under the condition below, where they cannot meet.
+        replica = tf.distribute.get_replica_context()
+        power = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(real**2))
         with tf.GradientTape() as tape:
             if self._discriminates_at_once:
                 d_real, d_fake = tf.split(self._discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2]), 2)
@@ -129,7 +132,7 @@ class Trainer:
             loss = self.loss.discriminator_loss(d_real, d_fake)
 
             def penalize():
-                return self.loss.penalty(lambda x: self._discriminate(x, shuffle_seeds[2:]), real, fake, alpha)
+                return self.loss.penalty(lambda x: self._discriminate(x, shuffle_seeds[2:]), real, fake, alpha, power)
 
             every = self.config.wavegan_gp_every
             penalty = penalize() if every == 1 else tf.cond(tf.convert_to_tensor(is_penalized), penalize, lambda: 0.0)

@@ -151,14 +151,16 @@ def test_formulas(name, discriminator, generator):
 
 @pytest.mark.parametrize(
     ("name", "formula"),
-    [("wgan-gp", lambda norm, real: (norm - 1) ** 2), ("hinge", lambda norm, real: norm**2 * np.mean(real**2))],
+    [("wgan-gp", lambda norm, power: (norm - 1) ** 2), ("hinge", lambda norm, power: norm**2 * power)],
 )
 def test_penalty_of_a_linear_critic(name, formula):
     """The gradient of x . w is w everywhere."""
     w = np.random.default_rng(0).standard_normal([8, 2]).astype(np.float32)
     real, fake = (tf.random.stateless_normal([3, 8, 2], [0, i]) for i in range(2))
-    penalty = losses.LOSSES[name]().penalty(lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]))
-    np.testing.assert_allclose(penalty, formula(np.linalg.norm(w), real.numpy()), rtol=1e-5)
+    penalty = losses.LOSSES[name]().penalty(
+        lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]), 0.3
+    )
+    np.testing.assert_allclose(penalty, formula(np.linalg.norm(w), power), rtol=1e-5)
 
 
 @pytest.mark.parametrize("level", [1e-3, 0.1, 10.0])
@@ -167,7 +169,11 @@ def test_r1_is_the_same_at_every_level(level):
     real = tf.random.stateless_normal([3, 8, 1], [0, 0])
 
     def penalty(level):
-        return losses.Hinge().penalty(lambda x: tf.reduce_sum(tf.sin(x / level), [1, 2]), level * real, real, None)
+        def discriminate(x):
+            return tf.reduce_sum(tf.sin(x / level), [1, 2])
+
+        x = level * real
+        return losses.Hinge().penalty(discriminate, x, real, None, tf.reduce_mean(x**2))
 
     np.testing.assert_allclose(penalty(level), penalty(1.0), rtol=1e-5)
 
@@ -180,7 +186,7 @@ def test_r1_looks_at_real_audio_only():
         return tf.reduce_sum(x, [1, 2])
 
     real, fake = tf.zeros([1, 4, 1]), tf.ones([1, 4, 1])
-    losses.Hinge().penalty(discriminate, real, fake, tf.fill([1, 1, 1], 0.5))
+    losses.Hinge().penalty(discriminate, real, fake, tf.fill([1, 1, 1], 0.5), 1.0)
     np.testing.assert_array_equal(seen, [real])
 
 
@@ -188,7 +194,7 @@ def test_penalty_of_a_flat_critic_has_a_finite_gradient():
     weight = tf.Variable(0.0)
     x = tf.ones([2, 8, 1])
     with tf.GradientTape() as tape:
-        penalty = losses.WGANGP().penalty(lambda x: weight * tf.reduce_sum(x, [1, 2]), x, x, tf.zeros([2, 1, 1]))
+        penalty = losses.WGANGP().penalty(lambda x: weight * tf.reduce_sum(x, [1, 2]), x, x, tf.zeros([2, 1, 1]), 1.0)
     np.testing.assert_allclose(penalty, 1, atol=1e-5)
     assert np.isfinite(tape.gradient(penalty, weight))
 
@@ -202,7 +208,7 @@ def test_penalty_looks_between_real_and_fake(place):
         return tf.reduce_sum(x, [1, 2])
 
     real, fake = tf.zeros([1, 4, 1]), tf.ones([1, 4, 1])
-    losses.WGANGP().penalty(discriminate, real, fake, tf.fill([1, 1, 1], place))
+    losses.WGANGP().penalty(discriminate, real, fake, tf.fill([1, 1, 1], place), 1.0)
     np.testing.assert_allclose(seen[0], np.full([1, 4, 1], place))
 
 
