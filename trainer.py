@@ -121,7 +121,7 @@ class Trainer:
             Dict of scalars.
         """
         fake = self.generator(z, training=True)
-        # Of all replicas, so that several learn what one does; and not under the condition below, where they cannot meet.
+        # Of all replicas, so that several learn what one does; under the condition below they cannot meet.
         replica = tf.distribute.get_replica_context()
         power = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(real**2))
         with tf.GradientTape() as tape:

@@ -157,9 +157,8 @@ def test_penalty_of_a_linear_critic(name, formula):
     """The gradient of x . w is w everywhere."""
     w = np.random.default_rng(0).standard_normal([8, 2]).astype(np.float32)
     real, fake = (tf.random.stateless_normal([3, 8, 2], [0, i]) for i in range(2))
-    penalty = losses.LOSSES[name]().penalty(
-        lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, tf.zeros([3, 1, 1]), 0.3
-    )
+    alpha, power = tf.zeros([3, 1, 1]), 0.3
+    penalty = losses.LOSSES[name]().penalty(lambda x: tf.reduce_sum(x * w, [1, 2]), real, fake, alpha, power)
     np.testing.assert_allclose(penalty, formula(np.linalg.norm(w), power), rtol=1e-5)
 
 
