@@ -258,6 +258,26 @@ def test_pieces_do_not_depend_on_what_was_made_before():
 # Latent vectors.
 
 
+def test_batches_are_made_ahead_only_where_a_voice_is_read_on():
+    made = []
+
+    def generate(z):
+        made.append(len(z))
+        return white(z)
+
+    voice = voice_of(generate)
+    made.clear()
+    for first in (0, 50 * voice.at_once):
+        voice[first]
+        voice[first + voice.at_once - 1]
+        # One thread makes batches in turn, so one more that had been asked for would come before this.
+        voice[1000 * voice.at_once + first]
+    assert made == [voice.at_once] * 4
+    voice[1000 * voice.at_once + voice.at_once]
+    voice[2000 * voice.at_once]
+    assert made == [voice.at_once] * 7
+
+
 @pytest.mark.parametrize("keyframe_pieces", [None, 7.5])
 def test_latents_are_a_function_of_seed_line_and_index(keyframe_pieces):
     def latents(seed, line):
