@@ -255,9 +255,6 @@ def test_pieces_do_not_depend_on_what_was_made_before():
         np.testing.assert_array_equal(backwards[index], first[index])
 
 
-# Latent vectors.
-
-
 def test_batches_are_made_ahead_only_where_a_voice_is_read_on():
     made = []
 
@@ -276,6 +273,9 @@ def test_batches_are_made_ahead_only_where_a_voice_is_read_on():
     voice[1000 * voice.at_once + voice.at_once]
     voice[2000 * voice.at_once]
     assert made == [voice.at_once] * 7
+
+
+# Latent vectors.
 
 
 @pytest.mark.parametrize("keyframe_pieces", [None, 7.5])
