@@ -56,6 +56,7 @@ PRESETS = {
         "wavegan_dim": 16,
         "train_batch_size": 16,
         "wavegan_genr_noise": True,
+        "wavegan_genr_noise_relative": True,
         "wavegan_disc_phaseshuffle_per": "example",
         "wavegan_genr_texture": 5.0,
         "wavegan_loss": "hinge",
@@ -63,6 +64,7 @@ PRESETS = {
         "wavegan_gp_lambda": 0.1,
         "wavegan_gp_every": 4,
         "wavegan_genr_lr": 5e-4,
+        "wavegan_lr_hold": 1000,
     },
 }
 """Values of --preset -> settings that take the place of the defaults, which are those of the reference."""
@@ -127,6 +129,9 @@ class Config:
     wavegan_genr_noise: bool = _model(
         False, "Noise with learned scales before every convolution of the generator, against the metallic comb."
     )
+    wavegan_genr_noise_relative: bool = _model(
+        False, "With --wavegan_genr_noise: some of the noise in proportion to the level of what it is added to."
+    )
     wavegan_genr_pp: bool = _model(False, "A learned post-filter over the generator's audio.")
     wavegan_genr_pp_len: int = _model(512, "Taps of the post-filter.", at_least=1)
     # Shifts must be shorter than what is shifted: 32 positions before the last convolution of 8192 samples.
@@ -162,6 +167,12 @@ class Config:
     )
     wavegan_disc_lr: float | None = _training(
         None, "Learning rate of the discriminator; default: the loss's own.", at_least=0
+    )
+    wavegan_lr_hold: int = _training(
+        0,
+        "Generator updates after which both learning rates fall, by the root of the updates done: to a half after four "
+        "times as many; 0 for never.",
+        at_least=0,
     )
     wavegan_beta1: float | None = _training(
         None, "Adam's decay of the mean gradient (dcgan, wgan-gp, hinge); default: the loss's own.", at_least=0, below=1
@@ -203,6 +214,11 @@ class Config:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _check(field, getattr(self, field.name)))
+        if self.wavegan_genr_noise_relative and not self.wavegan_genr_noise:
+            raise UserError(
+                "--wavegan_genr_noise_relative needs --wavegan_genr_noise. Received: --nowavegan_genr_noise; leave "
+                "out both or none (--nowavegan_genr_noise_relative)."
+            )
 
     @property
     def post_filter_len(self):

@@ -162,8 +162,8 @@ class Evaluator:
         read = functools.partial(self._generate, generate)
         with self._meter("measuring generated slices", self.n) as advance:
             generated = measure(read, self.n, self.config.data_sample_rate, advance)
-        to_real = [_nearest(generated.log_mels, real) for real in (reference.log_mels, reference.other_log_mels)]
-        values = _compare(generated, reference.embeddings, [d for d, _ in to_real], reference.distances)
+        to_real = [nearest(generated.log_mels, real) for real in (reference.log_mels, reference.other_log_mels)]
+        values = compare(generated, reference.embeddings, [d for d, _ in to_real], reference.distances)
         error = metrics.bootstrap_error(metrics.frechet_distance, generated.embeddings, reference.embeddings)
         values["frechet_distance"] = values["frechet_distance"][0], error
         rows = [
@@ -289,11 +289,11 @@ class Evaluator:
         with self._meter("measuring recorded slices and noise", sum(n for _, n in sources)) as advance:
             measured = [measure(read, n, self.config.data_sample_rate, advance) for read, n in sources]
         real, other, *held, white, matched = measured
-        distances, _ = _nearest(other.log_mels, real.log_mels)
+        distances, _ = nearest(other.log_mels, real.log_mels)
 
         def column(x, against):
-            to_real, _ = _nearest(x.log_mels, against.log_mels)
-            values = _compare(x, against.embeddings, [to_real], distances)
+            to_real, _ = nearest(x.log_mels, against.log_mels)
+            values = compare(x, against.embeddings, [to_real], distances)
             return [values[metric][0] for metric in _MEANINGS]
 
         floor = column(other, real)
@@ -351,14 +351,14 @@ def _measure_chunk(x, sample_rate_hz):
     return features.embed(x, sample_rate_hz), log_mels, facts
 
 
-def _nearest(queries, candidates=None):
-    """`metrics.nearest_neighbours` of log-mel spectrograms as `Measured` keeps them."""
+def nearest(queries, candidates=None):
+    """Returns `metrics.nearest_neighbours` of log-mel spectrograms as `Measured` keeps them."""
     return metrics.nearest_neighbours(
         queries.astype(np.float32), None if candidates is None else candidates.astype(np.float32)
     )
 
 
-def _compare(x, real, to_real, distances):
+def compare(x, real, to_real, distances):
     """Compares slices with real ones.
 
     Args:
@@ -375,7 +375,7 @@ def _compare(x, real, to_real, distances):
     deviation = np.maximum(real.std(axis=0), _LEAST_DEVIATION)
     scaled, scaled_real = ((each - real.mean(axis=0)) / deviation for each in (x.embeddings, real))
     bins = max(2, min(_MOST_BINS, len(real) // _SLICES_PER_BIN))
-    within, _ = _nearest(x.log_mels)
+    within, _ = nearest(x.log_mels)
     unit = _unit(distances)
     copy = _COPY_RATIO * np.quantile(distances, _COPY_QUANTILE)
     return {

@@ -5,6 +5,9 @@ import tensorflow as tf
 
 import polyphase
 
+_NOISE_SCALE = 0.1
+_POWER_FLOOR = 1e-4
+
 
 class StridedConv1D(keras.layers.Conv1D):
     """`keras.layers.Conv1D` with padding "same", computed in a fast form (see `polyphase`)."""
@@ -195,19 +198,29 @@ class NoiseInput(keras.layers.Layer):
     that a young generator makes alike, heard as a metallic comb, differ by their noise. Normal numbers would be a fifth
     of the work of a small model; uniform ones take a third of the time, and convolutions add them up to normal ones.
 
+    Noise of a fixed level is too loud for a new generator, whose layers are soft, and too soft in loud pieces, which
+    turn metallic. Relative noise is in proportion to the RMS of a position's channels, with learned weights of its own.
+
     Args:
         index: Integer that tells this layer's draws from those of the others.
+        relative: Boolean, whether there is relative noise too.
 
     Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch, 2]`.
     Output shape: `[batch, length, channels]`.
     """
 
-    def __init__(self, index, **kwargs):
+    def __init__(self, index, relative=False, **kwargs):
         super().__init__(**kwargs)
         self.index = index
+        self.is_relative = relative
 
     def build(self, x_shape, seeds_shape):
-        self.scale = self.add_weight(shape=[x_shape[-1]], initializer=keras.initializers.Constant(0.1), name="scale")
+        def add_scale(name, value):
+            return self.add_weight(shape=[x_shape[-1]], initializer=keras.initializers.Constant(value), name=name)
+
+        # Of a new generator both together would drown what the latent vector says.
+        self.scale = add_scale("scale", 0.0 if self.is_relative else _NOISE_SCALE)
+        self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
 
     def call(self, x, seeds):
         def draw(seed):
@@ -215,7 +228,11 @@ class NoiseInput(keras.layers.Layer):
             return tf.random.stateless_uniform(x.shape[1:], seed, -(3**0.5), 3**0.5)
 
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-        return x + tf.cast(noise, x.dtype) * self.scale
+        scale = self.scale
+        if self.is_relative:
+            # The root of zero has no gradient.
+            scale += self.relative_scale * tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)
+        return x + tf.cast(noise, x.dtype) * scale
 
     def compute_output_shape(self, x_shape, seeds_shape=None):
         return x_shape

@@ -6,22 +6,30 @@ unsteady, at what rates (McDermott and Simoncelli 2011). A discriminator must fi
 
 import tensorflow as tf
 
+from wavegan import GRID_LEN
+
 WINDOWS = (512, 2048, 8192)
 """Samples of the windows: the short one is quick, and the long one sees the lines of a comb that repeats every 1024
 samples. Those as long as a slice are left out."""
 
-FLOOR = 1e-4
-"""Magnitude that is added to all, -80 dB below a full-scale sine: quieter differences do not count."""
+FLOOR = 1e-3
+"""Magnitude that is added to all, relative to the recordings' RMS: differences 60 dB below it do not count."""
 
 BANDS = 32
 """Bands whose changes are measured, the higher the wider."""
 
+_REPEATS = 8
+"""Of the latent grid's positions, half a slice, are looked at: lines of a comb that repeats more rarely than every 1024
+samples are too close for the longest window."""
+
+_POWER_FLOOR = 1e-12
+"""Of digital silence, whose logarithm is infinite."""
 _VARIANCE_FLOOR = 1e-4
 """Of levels in nepers, under a root, whose gradient is infinite at zero."""
 _MEL_RATE_HZ, _MEL_FROM_HZ = 16000, 60.0
 
 
-def log_spectrogram(x, window_len):
+def log_spectrogram(x, window_len, power):
     """Levels of a short-time Fourier transform with a Hann window and a hop of a quarter of it.
 
     The audio is mirrored at its ends, or they would hardly count; silence there would be a step, and so a click.
@@ -29,6 +37,7 @@ def log_spectrogram(x, window_len):
     Args:
         x: float32 `[batch, samples, channels]`, samples >= window_len.
         window_len: Integer, samples, a multiple of 4.
+        power: Scalar, the mean square of the recordings.
 
     Returns:
         float32 `[batch, channels, frames, window_len / 2]`, nepers (8.7 dB), without half the sample rate; 0 for a
@@ -38,11 +47,11 @@ def log_spectrogram(x, window_len):
     padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
     spectra = tf.signal.stft(padded, window_len, window_len // 4, window_fn=lambda length, dtype: window)[..., :-1]
     scale = 2 / tf.reduce_sum(window)
-    power = scale**2 * (tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
-    return tf.math.log(power + FLOOR**2) / 2
+    powers = scale**2 * (tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
+    return tf.math.log(powers + FLOOR**2 * power + _POWER_FLOOR) / 2
 
 
-def statistics(x):
+def statistics(x, power):
     """Describes each slice by statistics of its spectrograms of each of `WINDOWS`.
 
     With L[t, f] the levels of a spectrogram and B[t, b] their mean in each of `BANDS`:
@@ -53,6 +62,7 @@ def statistics(x):
 
     Args:
         x: float32 `[batch, samples, channels]`.
+        power: Scalar, the mean square of the recordings.
 
     Returns:
         List of float32 `[batch, channels, n]`, nepers, of different n.
@@ -61,8 +71,30 @@ def statistics(x):
         each
         for window_len in WINDOWS
         if window_len < x.shape[1]
-        for each in _statistics_of_levels(log_spectrogram(x, window_len))
+        for each in _statistics_of_levels(log_spectrogram(x, window_len, power))
     ]
+
+
+def repetition(x):
+    """Autocorrelation of slices, less their means, at distances of a generator's positions, where it repeats itself.
+
+    r(lag) = sum_t x[t] x[t + lag] / (N - lag) / (sum_t x[t]^2 / N), for lags of 1 to 8 positions of the latent grid,
+    and of 1 to 3 positions after one and after two strides of 4.
+
+    Args:
+        x: float32 `[batch, samples, channels]`.
+
+    Returns:
+        float32 `[batch, channels, 14]`, at most about 1; 0 where nothing repeats.
+    """
+    samples = x.shape[1]
+    hop = samples // GRID_LEN
+    lags = [hop * n for n in range(1, _REPEATS + 1)] + [hop * n // finer for finer in (4, 16) for n in range(1, 4)]
+    centred = tf.transpose(x - tf.reduce_mean(x, axis=1, keepdims=True), [0, 2, 1])
+    powers = tf.abs(tf.signal.rfft(centred, [2 * samples])) ** 2
+    sums = tf.signal.irfft(tf.cast(powers, tf.complex64), [2 * samples])
+    means = tf.gather(sums, lags, axis=2) / tf.constant([1 - lag / samples for lag in lags])
+    return means / (sums[:, :, :1] + samples * _POWER_FLOOR)
 
 
 def energy_distance(x, y):
@@ -80,16 +112,18 @@ def energy_distance(x, y):
     return 2 * tf.reduce_mean(_distances(x, y)) - _mean_distance_within(x) - _mean_distance_within(y)
 
 
-def distance(x, y):
-    """The sum of the energy distances of the `statistics` of two batches of audio.
+def distance(x, y, power):
+    """The sum of the energy distances of the `statistics` and the `repetition` of two batches of audio.
 
     Args:
         x, y: float32 `[batch, samples, channels]`, batch >= 2.
+        power: Scalar, the mean square of the recordings.
 
     Returns:
         Scalar, nepers; 0 on average for the same sounds.
     """
-    return tf.add_n([energy_distance(*pair) for pair in zip(statistics(x), statistics(y))])
+    described = ([*statistics(each, power), repetition(each)] for each in (x, y))
+    return tf.add_n([energy_distance(*pair) for pair in zip(*described)])
 
 
 def _statistics_of_levels(levels):

@@ -424,6 +424,7 @@ def build_generator(config, dtype="float32"):
         batchnorm=config.wavegan_batchnorm,
         upsample=config.wavegan_genr_upsample,
         noise=config.wavegan_genr_noise,
+        relative_noise=config.wavegan_genr_noise_relative,
         post_filter_len=config.post_filter_len,
         dtype=dtype,
     )

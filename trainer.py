@@ -91,6 +91,7 @@ class Trainer:
         Returns:
             Dict of scalars: losses, Wasserstein estimate, penalty, gradient norms, and the texture's distance.
         """
+        self._anneal()
         updates = self.config.wavegan_disc_nupdates
         metrics = {name: tf.constant(0.0) for name in ("D_loss", "wasserstein", "penalty", "D_gradient_norm")}
         for update in tf.range(tf.cast(updates, tf.int64)):
@@ -121,9 +122,8 @@ class Trainer:
             Dict of scalars.
         """
         fake = self.generator(z, training=True)
-        # Of all replicas, so that several learn what one does; under the condition below they cannot meet.
-        replica = tf.distribute.get_replica_context()
-        power = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(real**2))
+        # Under the condition below replicas cannot meet.
+        power = _mean_power(real)
         with tf.GradientTape() as tape:
             if self._discriminates_at_once:
                 d_real, d_fake = tf.split(self._discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2]), 2)
@@ -156,7 +156,7 @@ class Trainer:
         with tf.GradientTape() as tape:
             fake = self.generator(z, training=True)
             loss = self.loss.generator_loss(self._discriminate(fake, shuffle_seed[None]))
-            metrics = {} if real is None else {"texture": texture.distance(fake, real)}
+            metrics = {} if real is None else {"texture": texture.distance(fake, real, _mean_power(real))}
             loss += self.config.wavegan_genr_texture * metrics.get("texture", 0.0)
             scaled_loss = loss * self._scale(self.generator_optimizer)
         norm = self._minimize(tape, scaled_loss, self.generator, self.generator_optimizer)
@@ -205,6 +205,18 @@ class Trainer:
     def _mean_over_replicas(self, per_replica):
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in per_replica.items()}
 
+    def _anneal(self):
+        """Lets the learning rates fall with the root of the updates done, after the first --wavegan_lr_hold."""
+        hold = self.config.wavegan_lr_hold
+        if not hold:
+            return
+        share = tf.sqrt(hold / tf.cast(tf.maximum(self.step, hold), tf.float32))
+        for optimizer, rate in (
+            (self.generator_optimizer, self.loss.genr_lr),
+            (self.discriminator_optimizer, self.loss.disc_lr),
+        ):
+            self._assign(optimizer.learning_rate, lambda _, annealed: annealed, rate * share)
+
     def _assign(self, variable, function, *arguments):
         """Sets a variable, on every replica, to a function of itself and other variables."""
         self.strategy.extended.update(
@@ -219,6 +231,11 @@ class Trainer:
         decay = tf.minimum(self.config.train_ema, (1 + step) / (10 + step))
         for averaged, variable in zip(self.ema.variables, self.generator.variables):
             self._assign(averaged, lambda a, v: v + decay * (a - v), variable.value)
+
+
+def _mean_power(x):
+    """The mean square over all replicas, so that several learn what one does."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(x**2))
 
 
 def make_loss(config):

@@ -78,6 +78,7 @@ def build_generator(
     upsample="zeros",
     post_filter_len=0,
     noise=False,
+    relative_noise=False,
     dtype="float32",
 ):
     """Builds the generator: latent vectors -> audio (paper, table 3).
@@ -93,6 +94,7 @@ def build_generator(
         post_filter_len: Integer >= 0, taps of a learned filter over the audio; 0 for none. It maps all
             channels to all channels, and its output is limited to [-1, 1].
         noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
+        relative_noise: Boolean, some of the noise in proportion to the level of what it is added to.
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
 
     Returns:
@@ -122,7 +124,7 @@ def build_generator(
     for i, (stride, width) in enumerate(zip(STRIDES[slice_len], [*widths[1:], channels])):
         name = f"upconv_{i}"
         if noise:
-            x = NoiseInput(i, dtype=dtype, name=f"{name}_noise")(x, seeds)
+            x = NoiseInput(i, relative_noise, dtype=dtype, name=f"{name}_noise")(x, seeds)
         if upsample == "zeros":
             conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
         else:

@@ -95,11 +95,11 @@ def measure(train_dir, held_out, eval_n, classifier):
         classifier: Path-like or None, folder of a classifier for the inception score.
 
     Returns:
-        Dict of metric to a pair: its value, and that of the recordings or None. Beside those of evaluate.py:
-        "steps"; "nearest_training", the mean distance of generated slices from the nearest slice of the training's
-        recordings, in units of that of held-out slices: below 1, they are nearer; "faulty", the share of slices that
-        are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th percentile
-        of the recordings'; "inception_score".
+        Dict of metric to a pair: the value of generated slices, and that of the recordings of the training in their
+        place, or None. Beside those of evaluate.py: "steps"; "memorisation" and "copies" are of the training's slices,
+        in units of the distance of held-out ones; "faulty", the share of slices that are silent, clipped (a thousandth
+        of the samples), or whose autocorrelation is 0.25 above the 99th percentile of the held-out recordings';
+        "inception_score".
     """
     cli.start_tensorflow(use_gpus=False)
     import classification
@@ -110,34 +110,30 @@ def measure(train_dir, held_out, eval_n, classifier):
     directory = TrainDir(train_dir)
     config = directory.read_config()
     generator, step = directory.load_generator()
-    evaluator = evaluation.Evaluator(directory, config, eval_n, held_out)
-    rows = evaluator.evaluate(lambda z: generate_clips(generator, z, _BATCH), step).rows
-    found = {row.metric: (row.value, row.floor) for row in rows} | {"steps": (step, None)}
 
-    def slices(folder):
+    def measure_recordings(folder):
         recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
-        each = loader.Slices.from_config(recordings, config)
-        return evaluation.measure(each.read, min(eval_n, each.offsets), config.data_sample_rate)
+        slices = loader.Slices.from_config(recordings, config)
+        return evaluation.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
 
     random = np.random.default_rng([config.train_seed, _LATENTS])
     z = random.uniform(-1, 1, [eval_n, config.wavegan_latent_dim]).astype(np.float32)
     clips = generate_clips(generator, z, _BATCH)
     generated = evaluation.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
-    training, held = slices(config.data_dir), slices(held_out)
-    near, near_held = (
-        metrics.nearest_neighbours(x.log_mels.astype(np.float32), training.log_mels.astype(np.float32))[0].mean()
-        for x in (generated, held)
-    )
-    found["nearest_training"] = float(near / near_held), 1.0
+    training, held = measure_recordings(config.data_dir), measure_recordings(held_out)
+    distances, _ = evaluation.nearest(held.log_mels, training.log_mels)
     most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
-    found["faulty"] = tuple(
-        float(
-            np.mean(
-                (x.facts["silent"] > 0) | (x.facts["clipped"] > _CLIPPED_MOST) | (x.facts["autocorrelation"] > most)
-            )
-        )
-        for x in (generated, held)
-    )
+
+    def describe(x):
+        to_training, _ = evaluation.nearest(x.log_mels, training.log_mels)
+        values = evaluation.compare(x, held.embeddings, [to_training], distances)
+        is_clipped, repeats = x.facts["clipped"] > _CLIPPED_MOST, x.facts["autocorrelation"] > most
+        faulty = np.mean((x.facts["silent"] > 0) | is_clipped | repeats)
+        return {metric: value for metric, (value, _) in values.items()} | {"faulty": float(faulty)}
+
+    beside = describe(training) | {"memorisation": 1.0, "copies": None}
+    found = {metric: (value, beside[metric]) for metric, value in describe(generated).items()}
+    found["steps"] = step, None
     if classifier:
         trained = classification.load(classifier)
         probabilities = np.concatenate(

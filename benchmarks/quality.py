@@ -18,6 +18,7 @@ from absl import flags
 
 import audio
 import cli
+import features
 from benchmarks import common, held_out
 from errors import UserError
 
@@ -42,7 +43,7 @@ _SHOWN = {
     "diversity": "diversity",
     "rms_db": "level, dB",
     "centroid_hz": "centroid, Hz",
-    "nearest_training": "nearest training slice",
+    "memorisation": "nearest training slice",
     "faulty": "faulty pieces",
     "inception_score": "inception score",
     "steps": "steps",
@@ -60,7 +61,7 @@ flags.DEFINE_multi_string(
 flags.DEFINE_list("seeds", ["0", "1"], "Seeds.")
 flags.DEFINE_float("minutes", 60.0, "Minutes of each training.", lower_bound=0.01)
 flags.DEFINE_integer("at_once", 1, "Trainings at a time, each on its share of the cores.", lower_bound=1)
-flags.DEFINE_integer("eval_n", 1000, "Generated slices that are measured.", lower_bound=1)
+flags.DEFINE_integer("eval_n", 1000, "Generated slices that are measured.", lower_bound=features.EMBEDDING_DIM + 1)
 flags.DEFINE_string("classifier", "", "Folder of a classifier of the digits, for their inception score.")
 flags.adopt_module_key_flags(common)
 

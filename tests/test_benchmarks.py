@@ -293,7 +293,7 @@ def test_quality(benchmark, tmp_path):
         assert (config["train_seed"], config["wavegan_genr_noise"]) == (3, run["variant"] == "second")
         value, real = run["measured"]["frechet_distance"]
         assert value > real > 0
-        assert run["measured"]["nearest_training"][0] > 0 and 0 <= run["measured"]["faulty"][0] <= 1
+        assert run["measured"]["memorisation"][0] > 0 and 0 <= run["measured"]["faulty"][0] <= 1
     rows = {row[0]: row[1:] for row in table_rows(process.stdout)}
     assert len(rows["Fréchet distance"]) == 3
     assert (runs / "waves.png").read_bytes().startswith(b"\x89PNG")

@@ -282,6 +282,10 @@ def test_command_line(command, tmp_path, line, words):
         ("train_wavegan.py train t --data_dir clicks --wavegan_loss=gan", "--wavegan_loss|wgan-gp|'gan'"),
         ("train_wavegan.py train t --data_dir clicks --train_batch_size=0", "--train_batch_size|at least 1|0"),
         ("train_wavegan.py train t --data_dir clicks --train_ema=1", "--train_ema|below 1|1.0"),
+        (
+            "train_wavegan.py train t --data_dir clicks --wavegan_genr_noise_relative",
+            "--wavegan_genr_noise_relative needs --wavegan_genr_noise|Received",
+        ),
         ("train_wavegan.py train t --data_dir clicks --train_init_from nowhere", "config.json|nowhere"),
         ("train_wavegan.py train silence.txt --data_dir clicks", "TRAIN_DIR|file|silence.txt"),
         ("train_wavegan.py train silence.txt/t --data_dir clicks", "TRAIN_DIR|file|silence.txt"),

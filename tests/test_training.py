@@ -59,7 +59,7 @@ def weights(trainer):
         {"wavegan_loss": "lsgan", "wavegan_batchnorm": True},
         {"wavegan_loss": "dcgan", "train_precision": "mixed_bfloat16"},
         {"wavegan_loss": "wgan-gp", "train_precision": "mixed_float16"},
-        {"wavegan_genr_texture": 5.0, "wavegan_gp_every": 3, "wavegan_genr_noise": True},
+        {"wavegan_genr_texture": 5.0, "wavegan_gp_every": 3, "wavegan_genr_noise": True, "wavegan_lr_hold": 1},
         {"wavegan_genr_texture": 5.0, "wavegan_loss": "hinge", "train_precision": "mixed_bfloat16"},
     ],
     ids=lambda settings: "-".join(str(value) for value in settings.values()),
@@ -116,10 +116,38 @@ def test_lazy_penalty(slices):
     np.testing.assert_allclose(without["D_loss"], -each["wasserstein"], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        ({"wavegan_loss": "hinge", "wavegan_genr_lr": 5e-4}, (5e-4, 2e-4)),
+        ({"wavegan_loss": "wgan", "train_precision": "mixed_float16"}, (5e-5, 5e-5)),
+    ],
+    ids=["hinge", "wgan-float16"],
+)
+def test_learning_rates_fall_with_the_root_of_the_updates(slices, settings, rates):
+    """After a held step they are 1/2 at step 4, where both networks learn as with rates of a half."""
+    falling = make_trainer(**settings, wavegan_lr_hold=1)
+    for share in (1, 1, 0.5**0.5, (1 / 3) ** 0.5):
+        iterate(falling, slices, 1)
+        found = [float(each.learning_rate) for each in (falling.generator_optimizer, falling.discriminator_optimizer)]
+        np.testing.assert_allclose(found, share * np.array(rates), rtol=1e-6)
+    halves = {"wavegan_genr_lr": rates[0] / 2, "wavegan_disc_lr": rates[1] / 2}
+    halved = make_trainer(**settings | halves)
+    for part in ("generator", "discriminator", "ema", "generator_optimizer", "discriminator_optimizer"):
+        for source, target in zip(getattr(falling, part).variables, getattr(halved, part).variables):
+            if target.name != "learning_rate":
+                target.assign(source)
+    halved.step.assign(falling.step)
+    for trainer in (falling, halved):
+        iterate(trainer, slices, 1)
+    for a, b in zip(weights(falling), weights(halved)):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_texture_adds_to_what_the_generator_minimises(slices):
     z, seed, real = tf.ones([4, 4]), tf.zeros([2], tf.int32), tf.constant(slices.read(0, 4))
     fake = make_trainer().generate(z)
-    expected = texture.distance(tf.constant(fake), real)
+    expected = texture.distance(tf.constant(fake), real, tf.reduce_mean(real**2))
     plain = make_trainer().update_generator(z, seed)
     found = make_trainer(wavegan_genr_texture=0.5).update_generator(z, seed, real)
     assert "texture" not in plain

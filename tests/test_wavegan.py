@@ -156,12 +156,12 @@ def test_every_weight_gets_a_gradient(batchnorm, upsample, dtype):
 class TestNoise:
     z = tf.random.stateless_uniform([5, 4], [1, 2], -1, 1)
 
-    def build(self, dtype="float32"):
-        return wavegan.build_generator(4096, latent_dim=4, dim=1, noise=True, dtype=dtype)
+    def build(self, dtype="float32", **settings):
+        return wavegan.build_generator(4096, latent_dim=4, dim=1, noise=True, dtype=dtype, **settings)
 
     @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
     def test_function_of_the_latent_vector_alone(self, dtype):
-        generator = self.build(dtype)
+        generator = self.build(dtype, relative_noise=True)
         together = generator(self.z)
         alone = tf.concat([generator(self.z[i : i + 1]) for i in range(5)], 0)
         np.testing.assert_allclose(together, alone, atol=1e-6 if dtype == "float32" else 0.02)
@@ -184,12 +184,25 @@ class TestNoise:
         other = layers.NoiseInput(1)(x, tf.constant([[1, 2], [3, 4]])).numpy()
         assert abs(np.corrcoef(noise[0, :, 0], other[0, :, 0])[0, 1]) < 0.02
 
-    def test_scales_learn(self):
-        generator = self.build()
+    def test_relative_noise_is_as_loud_as_each_position(self):
+        layer = layers.NoiseInput(0, relative=True)
+        seeds = tf.constant([[1, 2]])
+        levels = np.repeat([0.5, 50.0], 10_000)
+        x = tf.constant(levels[None, :, None] * [1.0, -1.0], tf.float32)
+        layer(x, seeds)
+        layer.scale.assign([0.0, 1.0])
+        layer.relative_scale.assign([0.2, 0.0])
+        noise = (layer(x, seeds) - x).numpy()[0]
+        for part, level in ((noise[:10_000], 0.5), (noise[10_000:], 50.0)):
+            np.testing.assert_allclose(part.std(axis=0), [0.2 * level, 1], rtol=0.02)
+
+    @pytest.mark.parametrize("relative", [False, True])
+    def test_scales_learn(self, relative):
+        generator = self.build(relative_noise=relative)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(generator(self.z, training=True) ** 2)
-        scales = [variable for variable in generator.trainable_variables if variable.path.endswith("noise/scale")]
-        assert [scale.shape for scale in scales] == [(8,), (4,), (2,), (1,)]
+        scales = [variable for variable in generator.trainable_variables if "_noise/" in variable.path]
+        assert [scale.shape for scale in scales] == [(n,) for n in (8, 4, 2, 1) for _ in range(1 + relative)]
         assert all(np.any(gradient) for gradient in tape.gradient(loss, [scale.value for scale in scales]))
 
 
