@@ -44,6 +44,7 @@ _SHOWN = {
     "rms_db": "level, dB",
     "centroid_hz": "centroid, Hz",
     "memorisation": "nearest training slice",
+    "copies": "copies",
     "faulty": "faulty pieces",
     "inception_score": "inception score",
     "steps": "steps",
