@@ -233,6 +233,10 @@ def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_p
     }
     assert (stored["preset"], stored["wavegan_genr_noise"]) == ("asmr", True)
     assert (stored["wavegan_dim"], stored["train_batch_size"]) == (1, 4)
+    # What is exported has the noise of the generator it comes from.
+    z = tf.random.stateless_uniform([3, stored["wavegan_latent_dim"]], [1, 2], -1, 1)
+    audio, _ = unpack(tf.saved_model.load(export.export(train)).signatures["serving_default"](z=z))
+    np.testing.assert_allclose(audio, TrainDir(train).load_generator()[0](z), atol=1e-6)
     output = command("train_wavegan.py", "train", train, "--train_max_steps=2").stdout
     assert "resuming  step 1" in output
     for path, name, words in (
