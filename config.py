@@ -336,15 +336,16 @@ def merge(stored, given, fixed_kinds):
     """
     fields = dataclasses.fields(Config)
     defaults = {field.name: field.default for field in fields if field.metadata["kind"] == "run"}
-    merged = dataclasses.replace(stored, **defaults | given)
     for field in fields:
-        old, new = getattr(stored, field.name), getattr(merged, field.name)
-        if old != new and field.metadata["kind"] in fixed_kinds:
+        if field.name not in given or field.metadata["kind"] not in fixed_kinds:
+            continue
+        old, new = getattr(stored, field.name), _check(field, given[field.name])
+        if old != new:
             raise UserError(
                 f"--{field.name} cannot change in a TRAIN_DIR that has begun: stored {old!r}, received {new!r}. "
                 "Leave the flag out to go on, or begin a new TRAIN_DIR (--train_init_from takes over the weights)."
             )
-    return merged
+    return dataclasses.replace(stored, **defaults | given)
 
 
 def model_settings(config):
