@@ -352,7 +352,14 @@ def _measure_chunk(x, sample_rate_hz):
 
 
 def nearest(queries, candidates=None):
-    """Returns `metrics.nearest_neighbours` of log-mel spectrograms as `Measured` keeps them."""
+    """Finds the nearest log-mel spectrogram of each, see `metrics.nearest_neighbours`.
+
+    Args:
+        queries, candidates: float16 `[n, dim]` and `[m, dim]`, as `Measured` keeps them; None for the other queries.
+
+    Returns:
+        Distances and indices, `[n]` each.
+    """
     return metrics.nearest_neighbours(
         queries.astype(np.float32), None if candidates is None else candidates.astype(np.float32)
     )

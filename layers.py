@@ -6,7 +6,9 @@ import tensorflow as tf
 import polyphase
 
 _NOISE_SCALE = 0.1
+"""Of the noise of a new generator."""
 _POWER_FLOOR = 1e-4
+"""Of a position's channels, under a root, whose gradient is infinite at zero."""
 
 
 class StridedConv1D(keras.layers.Conv1D):
@@ -230,7 +232,6 @@ class NoiseInput(keras.layers.Layer):
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         scale = self.scale
         if self.is_relative:
-            # The root of zero has no gradient.
             scale += self.relative_scale * tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)
         return x + tf.cast(noise, x.dtype) * scale
 

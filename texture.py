@@ -47,8 +47,7 @@ def log_spectrogram(x, window_len, power):
     padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
     spectra = tf.signal.stft(padded, window_len, window_len // 4, window_fn=lambda length, dtype: window)[..., :-1]
     scale = 2 / tf.reduce_sum(window)
-    powers = scale**2 * (tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
-    return tf.math.log(powers + FLOOR**2 * power + _POWER_FLOOR) / 2
+    return tf.math.log(scale**2 * _powers(spectra) + FLOOR**2 * power + _POWER_FLOOR) / 2
 
 
 def statistics(x, power):
@@ -91,7 +90,7 @@ def repetition(x):
     hop = samples // GRID_LEN
     lags = [hop * n for n in range(1, _REPEATS + 1)] + [hop * n // finer for finer in (4, 16) for n in range(1, 4)]
     centred = tf.transpose(x - tf.reduce_mean(x, axis=1, keepdims=True), [0, 2, 1])
-    powers = tf.abs(tf.signal.rfft(centred, [2 * samples])) ** 2
+    powers = _powers(tf.signal.rfft(centred, [2 * samples]))
     sums = tf.signal.irfft(tf.cast(powers, tf.complex64), [2 * samples])
     means = tf.gather(sums, lags, axis=2) / tf.constant([1 - lag / samples for lag in lags])
     return means / (sums[:, :, :1] + samples * _POWER_FLOOR)
@@ -124,6 +123,10 @@ def distance(x, y, power):
     """
     described = ([*statistics(each, power), repetition(each)] for each in (x, y))
     return tf.add_n([energy_distance(*pair) for pair in zip(*described)])
+
+
+def _powers(spectra):
+    return tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
 
 
 def _statistics_of_levels(levels):

@@ -42,6 +42,9 @@ HELD_OUT_SHARE = 0.2
 HELD_OUT_EVERY = 6
 """One in so many files of a folder is held out."""
 
+VERSION = 2
+"""Raised with every change of `measure`: what different versions found does not compare."""
+
 _FAULT_QUANTILE, _FAULT_MARGIN = 0.99, 0.25
 _CLIPPED_MOST = 1e-3
 _DRAWN = 6
@@ -96,10 +99,10 @@ def measure(train_dir, held_out, eval_n, classifier):
 
     Returns:
         Dict of metric to a pair: the value of generated slices, and that of the recordings of the training in their
-        place, or None. Beside those of evaluate.py: "steps"; "memorisation" and "copies" are of the training's slices,
-        in units of the distance of held-out ones; "faulty", the share of slices that are silent, clipped (a thousandth
-        of the samples), or whose autocorrelation is 0.25 above the 99th percentile of the held-out recordings';
-        "inception_score".
+        place, or None. Beside those of evaluate.py: "steps"; "memorisation" and "copies" tell how near slices are to
+        the training's, in units of the distance of held-out ones, which stand beside; "faulty", the share of slices
+        that are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th
+        percentile of the held-out recordings'; "inception_score".
     """
     cli.start_tensorflow(use_gpus=False)
     import classification
@@ -124,15 +127,15 @@ def measure(train_dir, held_out, eval_n, classifier):
     distances, _ = evaluation.nearest(held.log_mels, training.log_mels)
     most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
 
-    def describe(x):
-        to_training, _ = evaluation.nearest(x.log_mels, training.log_mels)
+    def describe(x, to_training):
         values = evaluation.compare(x, held.embeddings, [to_training], distances)
         is_clipped, repeats = x.facts["clipped"] > _CLIPPED_MOST, x.facts["autocorrelation"] > most
         faulty = np.mean((x.facts["silent"] > 0) | is_clipped | repeats)
         return {metric: value for metric, (value, _) in values.items()} | {"faulty": float(faulty)}
 
-    beside = describe(training) | {"memorisation": 1.0, "copies": None}
-    found = {metric: (value, beside[metric]) for metric, value in describe(generated).items()}
+    beside = describe(training, distances)
+    to_training, _ = evaluation.nearest(generated.log_mels, training.log_mels)
+    found = {metric: (value, beside[metric]) for metric, value in describe(generated, to_training).items()}
     found["steps"] = step, None
     if classifier:
         trained = classification.load(classifier)

@@ -212,7 +212,7 @@ def _measured(run, folders):
     values = flags.FLAGS
     path = os.path.join(run.path, "quality.json")
     classifier = values.classifier if values.classifier and run.sounds == "digits" else None
-    decides = [values.minutes, values.eval_n, classifier]
+    decides = [held_out.VERSION, features.EMBEDDING_VERSION, values.minutes, values.eval_n, classifier]
     try:
         with open(path, encoding="utf-8") as file:
             stored = json.load(file)
