@@ -33,10 +33,10 @@ PILOT_PIECES = 192
 _MOST_AT_ONCE, _SAMPLES_AT_ONCE = 64, 1 << 20
 """Pieces and samples that are generated at once: larger batches are faster, and take more memory."""
 
-_LEVELLED_S = 300.0
+_LEVELLED_S = 600.0
 """Seconds by which the loudness is set: all of a shorter composition, stretches all over a longer one."""
 
-_LEVELLED_STRETCHES = 10
+_LEVELLED_STRETCHES = 20
 _CODEC_S, _CODEC_RESERVE_DB = 20.0, 1.0
 """What a codec does to level and peaks is measured on so many seconds; peaks get a reserve for all the others.
 
@@ -335,24 +335,33 @@ def _level(voices, joining, gains_db, output, options):
     frames = output.frames or round(_ENDLESS_S * output.sample_rate_hz)
     stretches = 1 if frames <= levelled else _LEVELLED_STRETCHES
     stretch = min(frames, levelled) // stretches
+    is_mix = options.layout == "mix" and len(voices) > 1
+    measured, all_measured = 0, stretch * stretches * (len(voices) + is_mix)
 
     def loudness(voices, gains_db):
+        nonlocal measured
         meter = LoudnessMeter(output.sample_rate_hz, output.channels)
         for number in range(stretches):
             lines = _make_lines(voices, joining, gains_db, frames * number // stretches)
-            meter.add(_mix_alone(lines, stretch, 0.0, output, options))
+            composition = _compose_alone(lines, stretch, 0.0, output, options)
+            for first in range(0, stretch, BLOCK_FRAMES):
+                x = composition.mix(first, min(first + BLOCK_FRAMES, stretch))
+                meter.add(x)
+                measured += len(x)
+                status.show("levelled", measured)
         return meter.integrated()
 
-    line_gains_db = []
-    for voice, gain_db in zip(voices, gains_db):
-        lufs = loudness([voice], [0.0])
-        if not np.isfinite(lufs):
-            raise CompositionError("the model makes silence; train it longer")
-        line_gains_db.append(round(float(options.lufs - lufs + gain_db), 3))
-    if options.layout == "sequence" or len(voices) == 1:
-        # Turns are equally long, so the mean of their powers is that of the whole.
-        return line_gains_db, round(-10 * float(np.log10(np.mean(10 ** (np.array(gains_db) / 10)))), 3)
-    return line_gains_db, round(float(options.lufs - loudness(voices, line_gains_db)), 3)
+    with _Status(output.sample_rate_hz, all_measured) as status:
+        line_gains_db = []
+        for voice, gain_db in zip(voices, gains_db):
+            lufs = loudness([voice], [0.0])
+            if not np.isfinite(lufs):
+                raise CompositionError("the model makes silence; train it longer")
+            line_gains_db.append(round(float(options.lufs - lufs + gain_db), 3))
+        if is_mix:
+            return line_gains_db, round(float(options.lufs - loudness(voices, line_gains_db)), 3)
+    # Turns are equally long, so the mean of their powers is that of the whole.
+    return line_gains_db, round(-10 * float(np.log10(np.mean(10 ** (np.array(gains_db) / 10)))), 3)
 
 
 def _measure_codec(voices, joining, gains_db, gain_db, output, options):
@@ -370,7 +379,7 @@ def _measure_codec(voices, joining, gains_db, gain_db, output, options):
     else:
         groups = [_make_lines([voice], joining, [each_db]) for voice, each_db in zip(voices, gains_db)]
     frames = round(_CODEC_S * rate_hz / len(groups))
-    x = np.concatenate([_mix_alone(lines, frames, gain_db, output, options) for lines in groups])
+    x = np.concatenate([_compose_alone(lines, frames, gain_db, output, options).mix(0, frames) for lines in groups])
     limit = Limiter(options.peak_dbtp, rate_hz)
 
     def figures(x):
@@ -389,9 +398,9 @@ def _measure_codec(voices, joining, gains_db, gain_db, output, options):
     return codec_gain_db, round(options.peak_dbtp - max(0.0, overshoot_db) - _CODEC_RESERVE_DB, 3)
 
 
-def _mix_alone(lines, frames, gain_db, output, options):
+def _compose_alone(lines, frames, gain_db, output, options):
     """The first frames of lines under the guard, without anything that goes round them."""
-    return Composition(lines, frames, gain_db=gain_db, guard=_make_guard(output, options)).mix(0, frames)
+    return Composition(lines, frames, gain_db=gain_db, guard=_make_guard(output, options))
 
 
 def _make_guard(output, options):
@@ -442,7 +451,7 @@ def _write(composition, output, options, head):
 
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(manifest_path, head)) if is_file else None
-        status = stack.enter_context(_Status(output))
+        status = stack.enter_context(_Status(rate_hz, output.frames))
 
         def check(path):
             with _stoppable(options):
@@ -535,11 +544,13 @@ class _Status:
     """The line of progress.
 
     Args:
-        output: `Output`.
+        sample_rate_hz: Integer.
+        frames: Integer or None, how many there are to do.
     """
 
-    def __init__(self, output):
-        self._output = output
+    def __init__(self, sample_rate_hz, frames):
+        self._sample_rate_hz = sample_rate_hz
+        self._frames = frames
         self._line = StatusLine(sys.stderr)
         self._is_due = Timer(self._line.interval_s).is_due
         self.restart()
@@ -560,12 +571,11 @@ class _Status:
             self._line.show(self._describe(verb, frames))
 
     def _describe(self, verb, frames):
-        rate_hz, all_frames = self._output.sample_rate_hz, self._output.frames
-        done_s = min(frames, all_frames or frames) / rate_hz
+        done_s = min(frames, self._frames or frames) / self._sample_rate_hz
         speed = done_s / (time.monotonic() - self._start_s)
-        if all_frames is None:
+        if self._frames is None:
             return f"{verb:<9} {clock(done_s)}  {speed:.0f}x real time"
-        all_s = all_frames / rate_hz
+        all_s = self._frames / self._sample_rate_hz
         eta = clock((all_s - done_s) / speed)
         return f"{verb:<9} {clock(done_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
 
