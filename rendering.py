@@ -21,7 +21,7 @@ from composition import Composition, CompositionError, Joining, Latents, Line, P
 from encoding import Output, decode
 from errors import UserError
 from mastering import Levels, Limiter, LoudnessMeter, StartleGuard, amplitude, decibels
-from progress import StatusLine, Timer, clock
+from progress import Meter, StatusLine, Timer, clock
 from train_dir import BEST, TrainDir, parse_checkpoint
 
 BLOCK_FRAMES = 1 << 17
@@ -335,23 +335,20 @@ def _level(voices, joining, gains_db, output, options):
     frames = output.frames or round(_ENDLESS_S * output.sample_rate_hz)
     stretches = 1 if frames <= levelled else _LEVELLED_STRETCHES
     stretch = min(frames, levelled) // stretches
+    blocks = range(0, stretch, BLOCK_FRAMES)
     is_mix = options.layout == "mix" and len(voices) > 1
-    measured, all_measured = 0, stretch * stretches * (len(voices) + is_mix)
 
     def loudness(voices, gains_db):
-        nonlocal measured
         meter = LoudnessMeter(output.sample_rate_hz, output.channels)
         for number in range(stretches):
             lines = _make_lines(voices, joining, gains_db, frames * number // stretches)
             composition = _compose_alone(lines, stretch, 0.0, output, options)
-            for first in range(0, stretch, BLOCK_FRAMES):
-                x = composition.mix(first, min(first + BLOCK_FRAMES, stretch))
-                meter.add(x)
-                measured += len(x)
-                status.show("levelled", measured)
+            for first in blocks:
+                meter.add(composition.mix(first, min(first + BLOCK_FRAMES, stretch)))
+                status.advance(1)
         return meter.integrated()
 
-    with _Status(output.sample_rate_hz, all_measured) as status:
+    with Meter("levelling, block", len(blocks) * stretches * (len(voices) + is_mix)) as status:
         line_gains_db = []
         for voice, gain_db in zip(voices, gains_db):
             lufs = loudness([voice], [0.0])
@@ -451,7 +448,7 @@ def _write(composition, output, options, head):
 
     with contextlib.ExitStack() as stack:
         manifest = stack.enter_context(Manifest(manifest_path, head)) if is_file else None
-        status = stack.enter_context(_Status(rate_hz, output.frames))
+        status = stack.enter_context(_Status(output))
 
         def check(path):
             with _stoppable(options):
@@ -544,13 +541,11 @@ class _Status:
     """The line of progress.
 
     Args:
-        sample_rate_hz: Integer.
-        frames: Integer or None, how many there are to do.
+        output: `Output`.
     """
 
-    def __init__(self, sample_rate_hz, frames):
-        self._sample_rate_hz = sample_rate_hz
-        self._frames = frames
+    def __init__(self, output):
+        self._output = output
         self._line = StatusLine(sys.stderr)
         self._is_due = Timer(self._line.interval_s).is_due
         self.restart()
@@ -571,11 +566,12 @@ class _Status:
             self._line.show(self._describe(verb, frames))
 
     def _describe(self, verb, frames):
-        done_s = min(frames, self._frames or frames) / self._sample_rate_hz
+        rate_hz, all_frames = self._output.sample_rate_hz, self._output.frames
+        done_s = min(frames, all_frames or frames) / rate_hz
         speed = done_s / (time.monotonic() - self._start_s)
-        if self._frames is None:
+        if all_frames is None:
             return f"{verb:<9} {clock(done_s)}  {speed:.0f}x real time"
-        all_s = self._frames / self._sample_rate_hz
+        all_s = all_frames / rate_hz
         eta = clock((all_s - done_s) / speed)
         return f"{verb:<9} {clock(done_s)} of {clock(all_s)}  {speed:.0f}x real time  ETA {eta}"
 
