@@ -72,6 +72,8 @@ class TrainDir:
     def lock(self):
         """Context in which no other training can use the directory.
 
+        A training that was refused before it wrote its config.json leaves an empty folder.
+
         Raises:
             UserError: Another training does.
         """
@@ -80,7 +82,13 @@ class TrainDir:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UserError(f"another training is running in {self.path!r}; stop it first.") from error
-            yield
+            try:
+                yield
+            finally:
+                if not self.has_config:
+                    with contextlib.suppress(OSError):
+                        os.unlink(file.name)
+                        os.rmdir(self.join("preview"))
 
     @property
     def has_config(self):

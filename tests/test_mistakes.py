@@ -312,6 +312,7 @@ def test_folders(run_here, tmp_path, monkeypatch, line, words):
     soundfile.write(tmp_path / "zeros" / "zeros.wav", np.zeros(20000), 16000)
     monkeypatch.chdir(tmp_path)
     check_mistake(run_here(*line.split()), *words.split("|"))
+    assert not list(tmp_path.glob("t/*"))  # glob finds .lock too
 
 
 def test_missing_data_dir_in_a_process(command, tmp_path):
