@@ -1,0 +1,141 @@
+"""What earlier versions wrote goes on working, to the bit: tests/golden holds it, README.md there says how it came about.
+
+On the processor that wrote it weights and samples are the same; on others sums are rounded in another order.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from conftest import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+sys.path.insert(0, str(GOLDEN))
+import processor  # noqa: E402
+
+DIGESTS = json.loads((GOLDEN / "digests.json").read_text())
+IS_SAME_PROCESSOR = processor.identity() == DIGESTS["processor"]
+TRAININGS = ("paper", "asmr", "finetuned")
+TOLERANCE = 1e-6
+
+FRESH = {
+    "paper": "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=8 --train_batch_size=4",
+    "asmr": "--preset=asmr --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
+    "finetuned": "--train_init_from={golden}/asmr --train_batch_size=4",
+}
+"""Flags of each training when it was begun."""
+
+QUIET = "--train_save_secs=100000 --train_summary_secs=100000".split()
+
+
+@pytest.fixture
+def golden(tmp_path):
+    """A copy of tests/golden whose paths lead to itself."""
+    folder = shutil.copytree(GOLDEN, tmp_path / "golden")
+    for path in [*folder.glob("*/config.json"), *folder.glob("*/best/config.json"), folder / "night.json"]:
+        path.write_text(path.read_text().replace('"/golden', f'"{folder}'))
+    return folder
+
+
+def tensors(folder, step):
+    """Dict of name to array of a checkpoint."""
+    reader = tf.train.load_checkpoint(str(folder / f"ckpt-{step}"))
+    end = "/.ATTRIBUTES/VARIABLE_VALUE"
+    names = sorted(name for name in reader.get_variable_to_shape_map() if name.endswith(end))
+    return {name.removesuffix(end): reader.get_tensor(name) for name in names}
+
+
+def digest(arrays):
+    total = hashlib.sha256()
+    for name, array in arrays.items():
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+def check_samples(found, golden, name):
+    """Compares integer samples, of which `golden` are those written before."""
+    if IS_SAME_PROCESSOR:
+        assert hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest() == DIGESTS[name]
+    np.testing.assert_allclose(found / 2**31, golden / 2**31, atol=TOLERANCE)
+
+
+def check_weights(found, before, expected):
+    """Compares the tensors of a checkpoint with those written before, dict of name to array, and with their digest."""
+    assert set(found) == set(before)
+    for name, array in before.items():
+        np.testing.assert_allclose(found[name], array, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+    if IS_SAME_PROCESSOR:
+        assert digest(found) == expected
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_new_training_learns_the_same(name, golden, tmp_path, command):
+    flags = FRESH[name].format(golden=golden).split()
+    command(
+        "train_wavegan.py", "train", tmp_path / "new", f"--data_dir={golden / 'recordings'}", *flags, *QUIET,
+        "--train_precision=float32", "--train_max_steps=20",
+    )  # fmt: skip
+    check_weights(tensors(tmp_path / "new", 20), tensors(golden / name, 20), DIGESTS["weights"][name]["20"])
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_an_old_training_goes_on_the_same(name, golden, command):
+    process = command("train_wavegan.py", "train", golden / name, "--train_max_steps=24", *QUIET)
+    assert "resuming  step 20" in process.stdout
+    with np.load(golden / "resumed.npz") as resumed:
+        before = {each.removeprefix(f"{name}/"): resumed[each] for each in resumed if each.startswith(f"{name}/")}
+    check_weights(tensors(golden / name, 24), before, DIGESTS["weights"][name]["24"])
+
+
+def test_an_old_training_is_previewed_the_same(golden, command):
+    command("preview.py", golden / "asmr")
+    samples, _ = soundfile.read(golden / "asmr" / "preview" / "00000020.wav", dtype="int16", always_2d=True)
+    if IS_SAME_PROCESSOR:
+        assert hashlib.sha256(samples.tobytes()).hexdigest() == DIGESTS["preview"]
+    assert len(samples) == 32 * (4096 + 8000) - 8000
+
+
+def test_an_old_training_is_evaluated(golden, command):
+    lines = (golden / "asmr" / "metrics.jsonl").read_text()
+    process = command("evaluate.py", golden / "asmr", "--eval_n=200", "--checkpoint=best")
+    for line in map(json.loads, lines.splitlines()):
+        if line["metric"] == "inception_score":
+            continue
+        shown = re.search(rf"^  {line['metric']} +(\S+)", process.stdout, re.M)
+        # Printed with four digits.
+        assert float(shown[1]) == pytest.approx(line["value"], rel=1e-3, abs=1e-6), line["metric"]
+    now = (golden / "asmr" / "metrics.jsonl").read_text()
+    assert now.startswith(lines) and len(now) > len(lines)
+
+
+def test_an_old_classifier_scores_the_same(golden, command):
+    process = command(
+        "train_wavegan.py", "incept", golden / "asmr", f"--incept_classifier={golden / 'classifier'}",
+        "--incept_n=40", "--incept_k=4",
+    )  # fmt: skip
+    assert re.search(r"real test set +1\.84 +0\.08 +10", process.stdout)
+    assert re.search(r"step 20 +1\.01 ", process.stdout)
+
+
+def test_a_new_file_is_the_same(golden, tmp_path, command):
+    command(
+        "generate.py", golden / "asmr", golden / "finetuned", "--minutes=0.1", "--bits=24", "--stretch_s=2",
+        "--model_fade_s=0.5", "--max_left_out=0.9", "--out", tmp_path / "night.flac",
+    )  # fmt: skip
+    samples, _ = soundfile.read(tmp_path / "night.flac", dtype="int32", always_2d=True)
+    before, _ = soundfile.read(golden / "night.flac", dtype="int32", always_2d=True)
+    check_samples(samples, before, "night")
+
+
+def test_an_old_manifest_is_rendered_the_same(golden, tmp_path, command):
+    command("generate.py", "--from", golden / "night.json", "--out", tmp_path / "again.flac")
+    samples, _ = soundfile.read(tmp_path / "again.flac", dtype="int32", always_2d=True)
+    before, _ = soundfile.read(golden / "night.flac", dtype="int32", always_2d=True)
+    check_samples(samples, before, "night")
