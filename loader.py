@@ -12,11 +12,13 @@ import functools
 import os
 
 import numpy as np
+import platformdirs
 
-import audio
-from audio import AudioError
-from errors import UserError
-from pcm_cache import CacheError, Pcm, PcmCache
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.progress import Meter
+from wavegan_asmr.sound import files
+from wavegan_asmr.sound.files import AudioError
+from wavegan_asmr.sound.pcm_cache import CacheError, Pcm, PcmCache
 
 _PREFETCHED_BATCHES = 4
 
@@ -39,8 +41,7 @@ class LeftOut:
 
 def default_cache_dir():
     """Returns the folder of decoded recordings where --data_cache_dir is not given."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "wavegan")
+    return platformdirs.user_cache_dir("wavegan")
 
 
 def find_files(data_dir):
@@ -65,15 +66,15 @@ def find_files(data_dir):
     def unreadable(error):
         left_out.append(LeftOut(os.path.relpath(error.filename, data_dir), f"folder: {error.strerror}"))
 
-    for folder, subfolders, files in os.walk(data_dir, onerror=unreadable, followlinks=True):
+    for folder, subfolders, file_names in os.walk(data_dir, onerror=unreadable, followlinks=True):
         # A link may lead back to a folder above.
         if os.path.realpath(folder) in seen:
             subfolders.clear()
             continue
         seen.add(os.path.realpath(folder))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in audio.EXTENSIONS:
+        for name in file_names:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in files.EXTENSIONS:
                 names.append(os.path.relpath(os.path.join(folder, name), data_dir))
     if not names and left_out and left_out[0].name == ".":
         raise UserError(f"--data_dir cannot be read ({left_out[0].reason}). Received: {data_dir!r}.")
@@ -105,18 +106,18 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
         try:
             pcms[name] = cache.get(path)
             if pcms[name] is None:
-                to_decode[name] = audio.probe(path)
+                to_decode[name] = files.probe(path)
         except (AudioError, OSError) as error:
             left_out.append(LeftOut(name, _reason(error)))
 
+    total_s = sum(info.frames / info.sample_rate_hz for info in to_decode.values())
     if show_progress and to_decode:
-        seconds = sum(info.frames / info.sample_rate_hz for info in to_decode.values())
-        print(f"decoding  {len(to_decode)} recordings, {_duration(seconds)}, into {cache.folder}", flush=True)
-    with _progress_bar(to_decode.values(), show_progress) as advance:
+        print(f"decoding  {len(to_decode)} recordings, {_duration(total_s)}, into {cache.folder}", flush=True)
+    with Meter("decoding", total_s, _duration, is_shown=show_progress) as meter:
 
         def decode(name):
             info = to_decode[name]
-            return cache.put(os.path.join(data_dir, name), info, lambda n: advance(n / info.sample_rate_hz))
+            return cache.put(os.path.join(data_dir, name), info, lambda n: meter.advance(n / info.sample_rate_hz))
 
         # libsndfile and soxr let go of the interpreter, so threads use every core.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -370,19 +371,3 @@ def _loud_offsets(pcm, stop, slice_len, power):
     if loud_before:
         edges.append(stop)
     return list(zip(edges[::2], edges[1::2]))
-
-
-def _progress_bar(infos, show):
-    """Context that gives a function to advance a bar by seconds of audio."""
-    import rich.console
-    import rich.progress
-
-    class Bar(rich.progress.Progress):
-        def __enter__(self):
-            super().__enter__()
-            total_s = sum(info.frames / info.sample_rate_hz for info in infos)
-            task = self.add_task("decoding recordings", total=total_s)
-            return functools.partial(self.advance, task)
-
-    console = rich.console.Console(stderr=True)
-    return Bar(console=console, transient=True, disable=not (show and infos and console.is_terminal))

@@ -8,7 +8,7 @@ implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, tra
 
 import keras
 
-from layers import (
+from wavegan_asmr.networks.layers import (
     LatentSeeds,
     LeakyReLU,
     NoiseInput,

@@ -23,10 +23,10 @@ import time
 
 from absl import flags
 
-import audio
-from config import SLICE_LENS
-from errors import UserError
-from progress import StatusLine, clock, peak_memory_bytes
+from wavegan_asmr import storage
+from wavegan_asmr.config import SLICE_LENS
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.progress import StatusLine, clock, peak_memory_bytes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -292,14 +292,14 @@ def report(name, title, machine, facts, tables, figure, out):
     Raises:
         OSError: It cannot be written.
     """
-    import plots
+    from wavegan_asmr.sound import plots
 
     os.makedirs(out, exist_ok=True)
     path = os.path.join(out, name)
-    with audio.replace_atomically(f"{path}.json") as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with storage.replace_atomically(f"{path}.json") as temporary, open(temporary, "w", encoding="utf-8") as file:
         facts = {"benchmark": name, "machine": machine} | facts
         json.dump(facts, file, indent=1, allow_nan=False, default=dataclasses.asdict)
-    with audio.replace_atomically(f"{path}.png") as temporary, open(temporary, "wb") as file:
+    with storage.replace_atomically(f"{path}.png") as temporary, open(temporary, "wb") as file:
         file.write(plots.png(figure))
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     flags_found = ", ".join(machine["cpu_flags"]) or "none of the flags looked for"

@@ -8,10 +8,10 @@ import functools
 
 import numpy as np
 
-import cli
 from benchmarks import common, topology
 from benchmarks.common import Contestant, timed
-from errors import UserError
+from wavegan_asmr.command_line import run
+from wavegan_asmr.errors import UserError
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Names of the benchmarks -> Keras dtype policies."""
@@ -86,11 +86,11 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
         batches: Function without arguments that makes a `tf.data.Dataset`, or None for constant ones.
         untimed: Integer, see `timed`.
     """
-    cli.start_tensorflow()
+    run.start_tensorflow()
     import tensorflow as tf
 
-    from config import Config
-    from trainer import Trainer, choose_strategy
+    from wavegan_asmr.config import Config
+    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
 
     config = Config(
         data_slice_len=slice_len,
@@ -107,7 +107,7 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
 
 def textbook_training(slice_len, dim, batch_size, precision):
     """Turns of iterations of the textbook Keras implementation."""
-    cli.start_tensorflow()
+    run.start_tensorflow()
     import tensorflow as tf
 
     from benchmarks import textbook
@@ -136,7 +136,7 @@ def generation(name, **case):
 
 def project_generation(slice_len, dim, batch_size, precision):
     """Turns of batches of this project's generator."""
-    cli.start_tensorflow()
+    run.start_tensorflow()
     import wavegan
 
     return _keras_generation(wavegan.build_generator(slice_len, dim=dim, dtype=PRECISIONS[precision]), batch_size)
@@ -144,7 +144,7 @@ def project_generation(slice_len, dim, batch_size, precision):
 
 def textbook_generation(slice_len, dim, batch_size, precision):
     """Turns of batches of the textbook Keras generator."""
-    cli.start_tensorflow()
+    run.start_tensorflow()
     from benchmarks import textbook
 
     return _keras_generation(textbook.build_generator(slice_len, dim, PRECISIONS[precision]), batch_size)
@@ -167,7 +167,7 @@ def pytorch_generation(slice_len, dim, batch_size, precision):
 
 def matmul(precision):
     """Turns of a matrix product of `MATMUL_SIZE`, the peak of the machine."""
-    cli.start_tensorflow()
+    run.start_tensorflow()
     import tensorflow as tf
 
     x = tf.cast(_noise([MATMUL_SIZE, MATMUL_SIZE]), precision)
@@ -185,12 +185,12 @@ def check_pytorch(slice_len, dim=4, batch_size=2):
         UserError: PyTorch is not installed.
     """
     torch = _import_torch()
-    cli.start_tensorflow()
+    run.start_tensorflow()
     import tensorflow as tf
 
     from benchmarks import pytorch
-    from config import Config
-    from trainer import Trainer, choose_strategy
+    from wavegan_asmr.config import Config
+    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
 
     config = Config(
         data_slice_len=slice_len,

@@ -12,8 +12,8 @@ import time
 
 from absl import flags
 
-import cli
 from benchmarks import common, contestants, topology
+from wavegan_asmr.command_line import run
 
 USAGE = """Times real time (16 kHz) of the generator alone and of rendering a finished FLAC of an untrained model with
 generate.py, where its time goes, and its peak memory against length.
@@ -134,10 +134,10 @@ class Place:
 
 def make_train_dir(path, dim):
     """Makes the TRAIN_DIR of a training that has not begun; in a process of its own."""
-    cli.start_tensorflow()
-    from config import Config
-    from train_dir import TrainDir
-    from trainer import Trainer, choose_strategy
+    run.start_tensorflow()
+    from wavegan_asmr.config import Config
+    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
+    from wavegan_asmr.train_dir import TrainDir
 
     train_dir = TrainDir(path)
     config = Config(data_slice_len=_SLICE_LEN, wavegan_dim=dim, train_seed=_SEED, train_precision="float32")
@@ -180,13 +180,13 @@ def sample_rendering(train_dir, settings):
         List of (thread, place, share of the time), the most frequent first: the innermost function of the project in
         the thread that leads and in the others, which may work at the same time.
     """
-    cli.start_tensorflow()
-    import rendering
+    run.start_tensorflow()
+    from wavegan_asmr.rendering import render
 
     out = f"{train_dir}-sampled.flac"
     seen, samples = collections.Counter(), 0
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=_MAIN) as pool:
-        done = pool.submit(rendering.render, [train_dir], out, settings | {"overwrite": True})
+        done = pool.submit(render.render, [train_dir], out, settings | {"overwrite": True})
         while not done.done():
             time.sleep(_SAMPLING_S)
             samples += 1
@@ -249,4 +249,4 @@ def _draw(generators, names):
 
 
 if __name__ == "__main__":
-    cli.run(main, USAGE)
+    run.run(main, USAGE)

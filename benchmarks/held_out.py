@@ -8,11 +8,11 @@ import tempfile
 import numpy as np
 import soundfile
 
-import audio
-import cli
-import plots
-from errors import UserError
-from train_dir import TrainDir, generate_clips
+from wavegan_asmr import storage
+from wavegan_asmr.command_line import run
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.sound import plots
+from wavegan_asmr.train_dir import TrainDir, generate_clips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +104,10 @@ def measure(train_dir, held_out, eval_n, classifier):
         that are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th
         percentile of the held-out recordings'; "inception_score".
     """
-    cli.start_tensorflow(use_gpus=False)
-    import classification
-    import evaluation
+    run.start_tensorflow(use_gpus=False)
     import loader
-    import metrics
+    from wavegan_asmr.classification import network
+    from wavegan_asmr.evaluation import distances, evaluator
 
     directory = TrainDir(train_dir)
     config = directory.read_config()
@@ -117,32 +116,32 @@ def measure(train_dir, held_out, eval_n, classifier):
     def measure_recordings(folder):
         recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
         slices = loader.Slices.from_config(recordings, config)
-        return evaluation.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
+        return evaluator.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
 
     random = np.random.default_rng([config.train_seed, _LATENTS])
     z = random.uniform(-1, 1, [eval_n, config.wavegan_latent_dim]).astype(np.float32)
     clips = generate_clips(generator, z, _BATCH)
-    generated = evaluation.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
+    generated = evaluator.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
     training, held = measure_recordings(config.data_dir), measure_recordings(held_out)
-    distances, _ = evaluation.nearest(held.log_mels, training.log_mels)
+    distances, _ = evaluator.nearest(held.log_mels, training.log_mels)
     most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
 
     def describe(x, to_training):
-        values = evaluation.compare(x, held.embeddings, [to_training], distances)
+        values = evaluator.compare(x, held.embeddings, [to_training], distances)
         is_clipped, repeats = x.facts["clipped"] > _CLIPPED_MOST, x.facts["autocorrelation"] > most
         faulty = np.mean((x.facts["silent"] > 0) | is_clipped | repeats)
         return {metric: value for metric, (value, _) in values.items()} | {"faulty": float(faulty)}
 
     beside = describe(training, distances)
-    to_training, _ = evaluation.nearest(generated.log_mels, training.log_mels)
+    to_training, _ = evaluator.nearest(generated.log_mels, training.log_mels)
     found = {metric: (value, beside[metric]) for metric, value in describe(generated, to_training).items()}
     found["steps"] = step, None
     if classifier:
-        trained = classification.load(classifier)
+        trained = network.load(classifier)
         probabilities = np.concatenate(
             [trained.classifier.probabilities(clips[i : i + _BATCH]) for i in range(0, eval_n, _BATCH)]
         )
-        score, real = (metrics.inception_score(x, _SPLITS)[0] for x in (probabilities, trained.test))
+        score, real = (distances.inception_score(x, _SPLITS)[0] for x in (probabilities, trained.test))
         found["inception_score"] = score, real
     return found
 
@@ -156,7 +155,7 @@ def draw(train_dirs, held_out, title, path):
         title: String.
         path: Path-like, of the PNG.
     """
-    cli.start_tensorflow(use_gpus=False)
+    run.start_tensorflow(use_gpus=False)
     import loader
 
     rows = []
@@ -168,7 +167,7 @@ def draw(train_dirs, held_out, title, path):
     recordings, _ = loader.open_recordings(held_out, config.data_sample_rate, config.data_num_channels)
     real = loader.Slices.from_config(recordings, config).read(0, _DRAWN)
     figure = plots.grid([("held out", real), *rows], config.data_sample_rate, title)
-    with audio.replace_atomically(path) as temporary, open(temporary, "wb") as file:
+    with storage.replace_atomically(path) as temporary, open(temporary, "wb") as file:
         file.write(plots.png(figure))
 
 

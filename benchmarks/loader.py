@@ -10,14 +10,14 @@ import numpy as np
 import scipy.signal
 from absl import flags
 
-import audio
-import cli
 import loader
 from benchmarks import common, contestants
 from benchmarks.common import Contestant
 from benchmarks.sound_sets import SETS, SOURCE_RATE_HZ, write_set
-from errors import UserError
-from pcm_cache import PcmCache
+from wavegan_asmr.command_line import run
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.sound import files
+from wavegan_asmr.sound.pcm_cache import PcmCache
 
 USAGE = """How fast recordings become batches: this project, and librosa for each file through tf.data as the reference
 implementation does it; and training with real data against training with constant data.
@@ -122,7 +122,7 @@ def loading_turns(batches, batch_size, cold_files=(), cold_cache=None):
         cold_files: Paths that are not to be in memory at first.
         cold_cache: Path of a folder that is not to be there at first, or None.
     """
-    cli.start_tensorflow()
+    run.start_tensorflow()
 
     def turn(least_s):
         if cold_cache:
@@ -150,7 +150,7 @@ def decode_with_project(paths, folder):
         shutil.rmtree(folder, ignore_errors=True)
         cache = PcmCache(folder, SAMPLE_RATE_HZ, 1)
         for path in paths:
-            cache.put(path, audio.probe(path))
+            cache.put(path, files.probe(path))
 
     return common.timed(decode)
 
@@ -179,8 +179,8 @@ def _source(data_dir):
     blocks = []
     for path in (os.path.join(data_dir, name) for name in names):
         try:
-            blocks.extend(audio.convert(audio.decode(path), audio.probe(path).sample_rate_hz, SOURCE_RATE_HZ, 2))
-        except audio.AudioError as error:
+            blocks.extend(files.convert(files.decode(path), files.probe(path).sample_rate_hz, SOURCE_RATE_HZ, 2))
+        except files.AudioError as error:
             common.say(f"loader: {path} left out: {error}")
     if not blocks:
         raise UserError(f"no usable recording. Received: --data_dir {data_dir!r}.")
@@ -284,4 +284,4 @@ def _draw(loading):
 
 
 if __name__ == "__main__":
-    cli.run(main, USAGE)
+    run.run(main, USAGE)

@@ -9,10 +9,10 @@ import sys
 
 from absl import flags
 
-import cli
 from benchmarks import common, contestants
-from config import Config
-from errors import UserError
+from wavegan_asmr.command_line import run
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
 
 USAGE = """Trains the same recordings, seeds and number of steps in float32 and in bfloat16, and compares the losses of
 the last tenth of the steps and the metrics of evaluate.py. It takes hours; the same command goes on where it stopped.
@@ -102,7 +102,7 @@ def run(precision, seed):
 
 def read_losses(train_dir, steps):
     """Returns the means of the losses over the last tenth of the steps, from TensorBoard's files: a dict."""
-    cli.start_tensorflow()
+    run.start_tensorflow()
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENSORS, EventAccumulator
     from tensorboard.util import tensor_util
 
@@ -120,7 +120,7 @@ def read_losses(train_dir, steps):
 
 def read_metrics(train_dir, steps):
     """Returns the metrics that evaluate.py measured at a step, from metrics.jsonl: a dict, empty where it has not."""
-    import results
+    from wavegan_asmr.evaluation import results
 
     history = results.read_history(train_dir)
     return {name: value for name in _COMPARED for step, value, _ in history.get(name, ()) if step == steps}
@@ -172,4 +172,4 @@ def _draw(runs):
 
 
 if __name__ == "__main__":
-    cli.run(main, USAGE)
+    run.run(main, USAGE)

@@ -16,11 +16,11 @@ import time
 import numpy as np
 from absl import flags
 
-import audio
-import cli
-import features
 from benchmarks import common, held_out
-from errors import UserError
+from wavegan_asmr import storage
+from wavegan_asmr.command_line import run
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.sound import features
 
 USAGE = """Trains variants of the settings for the same time on the same recordings, of which a part is held out, and
 measures what they generate against that part. It takes hours; the same command goes on where it stopped.
@@ -203,7 +203,7 @@ def _train(run, data_dir, cores, place, stopping):
     if process.returncode:
         raise UserError(f"{shlex.join(command[1:3])} {run.path} ended with {process.returncode}; see {log.name}.")
     trained_s += min(left_s, time.monotonic() - start_s)
-    with audio.replace_atomically(budget) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with storage.replace_atomically(budget) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(trained_s, file)
 
 
@@ -223,7 +223,7 @@ def _measured(run, folders):
     found = common.call(
         held_out.measure, train_dir=run.path, held_out=folders[1], eval_n=values.eval_n, classifier=classifier
     )
-    with audio.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with storage.replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump({"decides": decides, "measured": found}, file)
     return found
 
@@ -257,4 +257,4 @@ def _draw(names, variants, measured):
 
 
 if __name__ == "__main__":
-    cli.run(main, USAGE)
+    run.run(main, USAGE)

@@ -6,9 +6,9 @@ import sys
 
 from absl import flags
 
-import cli
 from benchmarks import common
-from progress import StatusLine
+from wavegan_asmr.command_line import run
+from wavegan_asmr.progress import StatusLine
 
 USAGE = """Seconds of --help of every script, the best of --rounds.
 
@@ -47,4 +47,4 @@ def scripts():
 
 
 if __name__ == "__main__":
-    cli.run(main, USAGE)
+    run.run(main, USAGE)

@@ -11,8 +11,9 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import audio
-from audio import AudioError
+from wavegan_asmr import storage
+from wavegan_asmr.sound import files
+from wavegan_asmr.sound.files import AudioError
 
 BASES_HZ = [220, 330, 550, 80, 770, 880]
 """Of each channel; the fourth is the bass channel of 5.1, which lossy formats low-pass."""
@@ -64,8 +65,8 @@ def encode(program, path, x, sample_rate_hz, flags="", pipe_format=""):
 
 def read(path):
     """Probes and decodes as the loader does: `AudioInfo` and float32 `[frames, channels]`."""
-    info = audio.probe(path)
-    blocks = list(audio.decode(path))
+    info = files.probe(path)
+    blocks = list(files.decode(path))
     assert all(block.dtype == np.float32 and block.ndim == 2 for block in blocks)
     return info, np.concatenate(blocks)
 
@@ -84,7 +85,7 @@ def test_lossless_file_of_another_program(tmp_path, program, name, sample_rate_h
     x = sines(sample_rate_hz, channels)
     encode(program, tmp_path / f"x.{extension}", x, sample_rate_hz, flags[program == "sox"])
     info, y = read(tmp_path / f"x.{extension}")
-    assert info == audio.AudioInfo(sample_rate_hz, channels, len(x))
+    assert info == files.AudioInfo(sample_rate_hz, channels, len(x))
     np.testing.assert_allclose(y, x, rtol=0, atol=error)
 
 
@@ -101,7 +102,7 @@ def test_lossy_file_of_another_program(tmp_path, name, sample_rate_hz, channels)
     coded = {"opus": {22050: 24000, 44100: 48000, 96000: 48000}, "mp3": {96000: 48000}}
     rate_hz = coded.get(name, {}).get(sample_rate_hz, sample_rate_hz)
     x = sines(rate_hz, channels)
-    assert info == audio.AudioInfo(rate_hz, channels, len(x))
+    assert info == files.AudioInfo(rate_hz, channels, len(x))
     # AAC ends with a whole block of 1024 samples.
     assert 0 <= len(y) - len(x) < (1024 if name == "m4a" else 1)
     likeness = np.array([[aligned_correlation(x[:, i], y[:, j]) for j in range(channels)] for i in range(channels)])
@@ -113,15 +114,15 @@ def test_sox_writes_vorbis(tmp_path):
     x = sines(44100, 2)
     encode("sox", tmp_path / "x.ogg", x, 44100)
     info, y = read(tmp_path / "x.ogg")
-    assert info == audio.AudioInfo(44100, 2, len(x)) and len(y) == len(x)
+    assert info == files.AudioInfo(44100, 2, len(x)) and len(y) == len(x)
     assert all(aligned_correlation(x[:, c], y[:, c]) > 0.95 for c in range(2))
 
 
 def test_long_file_comes_in_blocks(tmp_path, noise):
-    frames = 2 * audio.BLOCK_FRAMES + 5
+    frames = 2 * files.BLOCK_FRAMES + 5
     soundfile.write(tmp_path / "x.wav", noise(frames / 8000, 8000), 8000, "FLOAT")
-    blocks = list(audio.decode(tmp_path / "x.wav"))
-    assert [len(block) for block in blocks] == [audio.BLOCK_FRAMES, audio.BLOCK_FRAMES, 5]
+    blocks = list(files.decode(tmp_path / "x.wav"))
+    assert [len(block) for block in blocks] == [files.BLOCK_FRAMES, files.BLOCK_FRAMES, 5]
     np.testing.assert_array_equal(np.concatenate(blocks), noise(frames / 8000, 8000))
 
 
@@ -134,7 +135,7 @@ def test_file_written_to_a_pipe_is_whole(tmp_path, program, pipe_format):
     x = sines(44100, 2)
     encode(program, tmp_path / f"x.{pipe_format}", x, 44100, "-b 16" if program == "sox" else "", pipe_format)
     info, y = read(tmp_path / f"x.{pipe_format}")
-    assert info == audio.AudioInfo(44100, 2, len(x))
+    assert info == files.AudioInfo(44100, 2, len(x))
     np.testing.assert_allclose(y, x, rtol=0, atol=2**-15)
 
 
@@ -165,7 +166,7 @@ def test_wav_cut_short_tells_sizes(tmp_path):
     whole = (tmp_path / "x.wav").read_bytes()
     (tmp_path / "x.wav").write_bytes(whole[:-1000])
     with pytest.raises(AudioError, match=r"cut short: the header promises 8000 bytes of samples, 7000 are there"):
-        audio.probe(tmp_path / "x.wav")
+        files.probe(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize("extension", ["ogg", "opus"])
@@ -184,25 +185,25 @@ def test_ogg_cut_short_is_used_up_to_the_cut(tmp_path, extension):
         read(path)
 
 
-@pytest.mark.parametrize("extension", sorted(audio.EXTENSIONS))
+@pytest.mark.parametrize("extension", sorted(files.EXTENSIONS))
 @pytest.mark.parametrize("content", [b"", b"Dear diary, today I recorded nothing.\n" * 100], ids=["empty", "text"])
 def test_file_that_is_no_audio(tmp_path, extension, content):
     (tmp_path / f"x{extension}").write_bytes(content)
     with pytest.raises(AudioError, match="empty file" if not content else "not readable as audio"):
-        audio.probe(tmp_path / f"x{extension}")
+        files.probe(tmp_path / f"x{extension}")
 
 
 def test_wav_without_samples(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros([0, 1]), 8000)
     with pytest.raises(AudioError, match="no samples"):
-        audio.probe(tmp_path / "x.wav")
+        files.probe(tmp_path / "x.wav")
 
 
 def test_film_without_sound(tmp_path):
     film = "ffmpeg -v error -f lavfi -i color=size=16x16:duration=0.2 -c:v mpeg4".split()
     subprocess.run([*film, tmp_path / "x.mp4"], check=True)
     with pytest.raises(AudioError, match="holds no audio"):
-        audio.probe(tmp_path / "x.mp4")
+        files.probe(tmp_path / "x.mp4")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -211,10 +212,10 @@ def test_samples_that_are_not_numbers(tmp_path, value):
     x[1234] = value
     soundfile.write(tmp_path / "x.wav", x, 8000, "FLOAT")
     with pytest.raises(AudioError, match="not finite"):
-        list(audio.decode(tmp_path / "x.wav"))
+        list(files.decode(tmp_path / "x.wav"))
 
 
-@pytest.mark.parametrize("function", [audio.probe, lambda path: list(audio.decode(path))], ids=["probe", "decode"])
+@pytest.mark.parametrize("function", [files.probe, lambda path: list(files.decode(path))], ids=["probe", "decode"])
 def test_without_av_the_message_tells_what_to_install(tmp_path, monkeypatch, function):
     (tmp_path / "x.m4a").write_bytes(b"any")
     monkeypatch.setitem(sys.modules, "av", None)
@@ -231,22 +232,22 @@ def test_without_av_the_message_tells_what_to_install(tmp_path, monkeypatch, fun
 def test_conversion_is_independent_of_blocks(rates, cuts, mixing):
     """It equals the mix, resampled at once."""
     x = np.random.default_rng(0).uniform(-1, 1, [3000, mixing[0]]).astype(np.float32)
-    y = np.concatenate(list(audio.convert(np.split(x, sorted(cuts)), *rates, mixing[1])))
+    y = np.concatenate(list(files.convert(np.split(x, sorted(cuts)), *rates, mixing[1])))
     mixed = x if mixing[0] == mixing[1] else np.repeat(x.mean(axis=1, keepdims=True), mixing[1], axis=1)
     np.testing.assert_allclose(y, soxr.resample(mixed, *rates), rtol=0, atol=1e-6)
 
 
 def test_mixing_channels():
     x = np.array([[0.0, 0.3, 0.9], [-1.0, 1.0, 0.6]], np.float32)
-    np.testing.assert_allclose(audio.mix_channels(x, 1), [[0.4], [0.2]], atol=1e-7)
-    np.testing.assert_array_equal(audio.mix_channels(x[:, 1:2], 2), np.float32([[0.3, 0.3], [1, 1]]))
-    np.testing.assert_array_equal(audio.mix_channels(x, 3), x)
+    np.testing.assert_allclose(files.mix_channels(x, 1), [[0.4], [0.2]], atol=1e-7)
+    np.testing.assert_array_equal(files.mix_channels(x[:, 1:2], 2), np.float32([[0.3, 0.3], [1, 1]]))
+    np.testing.assert_array_equal(files.mix_channels(x, 3), x)
 
 
 @pytest.mark.parametrize("new_rate_hz", [16000, 44100])
 def test_six_channels_cannot_become_two(new_rate_hz):
     with pytest.raises(AudioError, match="6 channels, which cannot become 2"):
-        list(audio.convert([np.zeros([10, 6], np.float32)], 44100, new_rate_hz, 2))
+        list(files.convert([np.zeros([10, 6], np.float32)], 44100, new_rate_hz, 2))
 
 
 @pytest.mark.parametrize("sample_rate_hz", [8000, 22050, 44100, 48000, 96000])
@@ -254,7 +255,7 @@ def test_sine_stays_a_sine(sample_rate_hz):
     """After resampling to 16 kHz, all but a millionth of the energy is at its frequency."""
     time = np.arange(2 * sample_rate_hz) / sample_rate_hz
     x = 0.5 * np.sin(2 * np.pi * 1000 * time)[:, None].astype(np.float32)
-    (y,) = np.concatenate(list(audio.convert([x], sample_rate_hz, 16000, 1))).T
+    (y,) = np.concatenate(list(files.convert([x], sample_rate_hz, 16000, 1))).T
     assert len(y) == 32000
     power = np.abs(np.fft.rfft(y[8000:24000] * np.hanning(16000))) ** 2
     assert power.argmax() == 1000
@@ -264,14 +265,14 @@ def test_sine_stays_a_sine(sample_rate_hz):
 
 def test_frequencies_above_the_new_range_are_removed():
     x = 0.5 * np.sin(2 * np.pi * 10000 * np.arange(44100) / 44100)[:, None].astype(np.float32)
-    y = np.concatenate(list(audio.convert([x], 44100, 16000, 1)))
+    y = np.concatenate(list(files.convert([x], 44100, 16000, 1)))
     assert np.abs(y[2000:-2000]).max() < 1e-4
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
 def test_int16_is_scaled_truncated_and_clipped(values):
     expected = [max(-32767, min(32767, int(np.float32(value) * np.float32(32767)))) for value in values]
-    x = audio.to_int16(np.array(values, np.float32))
+    x = files.to_int16(np.array(values, np.float32))
     assert x.dtype == np.int16 and x.tolist() == expected
 
 
@@ -279,8 +280,8 @@ def test_int16_is_scaled_truncated_and_clipped(values):
 @pytest.mark.parametrize("sample_rate_hz", [8000, 11025])
 def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz):
     clips = noise(n * clip_len, 1, channels).reshape(n, clip_len, channels)
-    audio.write_clips(tmp_path / "x.wav", clips, sample_rate_hz)
-    read_back = audio.read_clips(tmp_path / "x.wav", clip_len)
+    files.write_clips(tmp_path / "x.wav", clips, sample_rate_hz)
+    read_back = files.read_clips(tmp_path / "x.wav", clip_len)
     assert read_back.shape == clips.shape
     np.testing.assert_allclose(read_back, np.trunc(clips * np.float32(32767)) / 32768, atol=1e-7)
     info, pause = soundfile.info(tmp_path / "x.wav"), sample_rate_hz // 2
@@ -292,13 +293,13 @@ def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz
 
 def test_clips_of_a_file_that_is_not_there(tmp_path):
     with pytest.raises(AudioError, match="no such file"):
-        audio.read_clips(tmp_path / "x.wav", 100)
+        files.read_clips(tmp_path / "x.wav", 100)
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_failed_writing_leaves_the_old_file(tmp_path, error):
     (tmp_path / "x").write_text("old")
-    with pytest.raises(error), audio.replace_atomically(tmp_path / "x") as temporary:
+    with pytest.raises(error), storage.replace_atomically(tmp_path / "x") as temporary:
         pathlib.Path(temporary).write_text("half")
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "old"
@@ -308,7 +309,7 @@ def test_writing_replaces_the_file(tmp_path, monkeypatch):
     """Until the block ends the old content is there; the new file is readable by all."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").write_text("old")
-    with audio.replace_atomically("x") as temporary, open(temporary, "w") as file:
+    with storage.replace_atomically("x") as temporary, open(temporary, "w") as file:
         file.write("new")
         assert (tmp_path / "x").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "new"
@@ -316,9 +317,9 @@ def test_writing_replaces_the_file(tmp_path, monkeypatch):
 
 
 def test_wav_that_cannot_be_written_whole(tmp_path, monkeypatch):
-    audio.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
+    files.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
     before = (tmp_path / "x.wav").read_bytes()
     monkeypatch.setattr(soundfile, "write", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        audio.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
+        files.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
     assert (tmp_path / "x.wav").read_bytes() == before and len(list(tmp_path.iterdir())) == 1

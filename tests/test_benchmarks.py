@@ -16,12 +16,12 @@ import tensorflow as tf
 from conftest import ROOT
 from test_commands import wait_until
 
-import layers
 import wavegan
 from benchmarks import common, contestants, held_out, sound_sets, textbook, topology
-from config import SLICE_LENS, Config
-from errors import UserError
-from trainer import Trainer
+from wavegan_asmr.config import SLICE_LENS, Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.families.wavegan.trainer import Trainer
+from wavegan_asmr.networks import layers
 
 QUICK = ["--rounds=1", "--turn_s=0"]
 SMALL_CASE = ["--dims=1", "--batches=2"]

@@ -11,16 +11,13 @@ import soundfile
 import tensorflow as tf
 from test_mistakes import check_mistake, tiny_settings
 
-import classification
-import inception
-import labelling
-import metrics
-import plots
-import results
-import training
-from config import Config
-from errors import UserError
-from train_dir import TrainDir
+from wavegan_asmr.classification import classifier, inception, labelling
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.evaluation import distances, results
+from wavegan_asmr.sound import plots
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training import loop
 
 RATE_HZ, SLICE_LEN = 8000, 4096
 FLAGS = [f"--data_sample_rate={RATE_HZ}", f"--data_slice_len={SLICE_LEN}"]
@@ -59,9 +56,9 @@ def trained(config, tmp_path_factory):
     """Folder of a trained classifier, which no test changes, and what training returned."""
     folder = tmp_path_factory.mktemp("classifier")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classification, "_BATCH", 12)
-        patch.setattr(classification, "_MAX_EPOCHS", 6)
-        return folder, classification.train(folder, config, labelling.open_labelled(config))
+        patch.setattr(network, "_BATCH", 12)
+        patch.setattr(network, "_MAX_EPOCHS", 6)
+        return folder, classifier.train(folder, config, labelling.open_labelled(config))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +67,7 @@ def trained_model(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     places = {"data_dir": config.data_dir, "data_cache_dir": config.data_cache_dir}
     settings = tiny_settings(folder, **places, data_sample_rate=RATE_HZ, train_max_steps=2, train_save_secs=0)
-    training.train(folder / "train", settings)
+    loop.train(folder / "train", settings)
     return folder / "train"
 
 
@@ -160,7 +157,7 @@ def test_learns_what_sounds_differ_in(trained, config):
     folder, result = trained
     assert result.test_accuracy == 1
     new = [make_sound(label, 1000, SLICE_LEN / RATE_HZ) for label in ("clicks", "noise", "tone")]
-    loaded = classification.load(folder).classifier
+    loaded = classifier.load(folder).classifier
     probabilities = loaded.probabilities(np.float32(new)[:, :, None])
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
@@ -185,7 +182,7 @@ def test_files(trained):
     }
     assert tf.io.decode_png((folder / "confusion.png").read_bytes()).shape[0] > 100
     x = np.random.default_rng(0).normal(0, 0.1, [5, SLICE_LEN, 1]).astype(np.float32)
-    loaded = classification.load(folder)
+    loaded = classifier.load(folder)
     np.testing.assert_array_equal(loaded.classifier.probabilities(x), result.classifier.probabilities(x))
     for name in ("test", "train"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(result, name))
@@ -211,7 +208,7 @@ def test_loading_executes_nothing(trained, tmp_path, name):
         arrays = {each: np.array([Bomb(tmp_path / "executed")], object) for each in file.files}
     np.savez(folder / name, **arrays)
     with pytest.raises(UserError, match="damaged"):
-        classification.load(folder)
+        classifier.load(folder)
     assert not (tmp_path / "executed").exists()
 
 
@@ -235,12 +232,12 @@ def test_damaged_files(trained, tmp_path, name, content):
     folder = shutil.copytree(trained[0], tmp_path / "classifier")
     (folder / name).write_bytes(content)
     with pytest.raises(UserError, match=re.escape(str(folder)) + ".*is damaged"):
-        classification.load(folder)
+        classifier.load(folder)
 
 
 def test_a_slice_is_classified_alike_in_any_batch():
     """Levels must not be relative to the loudest slice of a batch."""
-    classifier = classification.Classifier(["a", "b", "c"], RATE_HZ, SLICE_LEN, 2)
+    classifier = classifier.Classifier(["a", "b", "c"], RATE_HZ, SLICE_LEN, 2)
     random = np.random.default_rng(0)
     quiet = random.normal(0, 1e-4, [1, SLICE_LEN, 2]).astype(np.float32)
     loud = random.normal(0, 0.5, [3, SLICE_LEN, 2]).astype(np.float32)
@@ -251,7 +248,7 @@ def test_a_slice_is_classified_alike_in_any_batch():
 
 @pytest.mark.parametrize("sample_rate_hz, slice_len", [(1000, 4096), (16000, 16384), (44100, 65536), (192000, 4096)])
 def test_network_takes_all_rates(sample_rate_hz, slice_len):
-    classifier = classification.Classifier(["a", "b"], sample_rate_hz, slice_len, 1)
+    classifier = classifier.Classifier(["a", "b"], sample_rate_hz, slice_len, 1)
     probabilities = classifier.probabilities(np.zeros([1, slice_len, 1], np.float32))
     assert np.isfinite(probabilities).all()
 
@@ -260,7 +257,7 @@ def test_augmentation():
     n, samples = 500, 2000
     pulses = np.zeros([n, samples, 1], np.float32)
     pulses[:, 1000] = 0.9
-    x = classification.augment(pulses, np.random.default_rng(0))
+    x = classifier.augment(pulses, np.random.default_rng(0))
     assert x.shape == pulses.shape
     assert x.dtype == np.float32
     places, peaks_db = x[:, :, 0].argmax(axis=1), 20 * np.log10(x.max(axis=(1, 2)) / 0.9)
@@ -268,7 +265,7 @@ def test_augmentation():
     assert 1180 < places.max() <= 1200
     assert -6.5 < peaks_db.min() < -5.5
     assert 5.5 < peaks_db.max() < 6.5
-    noise = classification.augment(np.zeros_like(pulses), np.random.default_rng(1))
+    noise = classifier.augment(np.zeros_like(pulses), np.random.default_rng(1))
     noise_db = 20 * np.log10(noise.std(axis=(1, 2)))
     assert -80.5 < noise_db.min() < -79
     assert -41 < noise_db.max() < -39.5
@@ -314,7 +311,7 @@ def test_incept(train_dir, trained, capsys):
     assert "test accuracy 100.0%" in printed
 
     # One by one and by the definition, with plain loops.
-    classifier, config = classification.load(trained[0]).classifier, TrainDir(train_dir).read_config()
+    classifier, config = classifier.load(trained[0]).classifier, TrainDir(train_dir).read_config()
     z = np.random.default_rng([config.train_seed, inception._LATENTS]).uniform(-1, 1, [50, 4]).astype(np.float32)
     for step, lines in zip((0, 1, 2), (train_dir / results.FILE).read_text().splitlines(), strict=True):
         generator, _ = TrainDir(train_dir).load_generator(step)
@@ -353,7 +350,7 @@ def test_incept_of_real_slices_scores_as_the_real_set(trained, config, monkeypat
     inception.incept(train_dir, trained[0], n=300, splits=3, checkpoint=2, every=False)
     scores = scores_in(capsys.readouterr().out)
     assert scores["step 2"] == pytest.approx(3, abs=0.2)
-    assert metrics.inception_score(trained[1].train, 1)[0] == pytest.approx(3, abs=0.2)
+    assert distances.inception_score(trained[1].train, 1)[0] == pytest.approx(3, abs=0.2)
 
 
 def test_scores_of_another_classifier_do_not_compare(train_dir, trained, config, tmp_path):
@@ -362,10 +359,10 @@ def test_scores_of_another_classifier_do_not_compare(train_dir, trained, config,
     inception.incept(train_dir, trained[0], n=10, splits=2, checkpoint=1, every=False)
     scores = results.read_history(train_dir)
     folder = shutil.copytree(trained[0], tmp_path / "classifier")
-    other = classification.load(folder)
+    other = classifier.load(folder)
     weight = other.classifier.network.weights[-1]
     weight.assign(2 * weight + 1)
-    classification.save(folder, other, np.eye(3, dtype=int))
+    classifier.save(folder, other, np.eye(3, dtype=int))
     inception.incept(train_dir, folder, n=10, splits=2, checkpoint=1, every=False)
     assert results.read_history(train_dir) == scores
     assert len((train_dir / results.FILE).read_text().splitlines()) == 5

@@ -18,12 +18,12 @@ import tensorflow as tf
 from conftest import REFERENCE, ROOT, TINY
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import cli
-import export
 import preview
-import training
-from config import PRESETS, Config, model_settings
-from train_dir import TrainDir
+from wavegan_asmr.command_line import run
+from wavegan_asmr.config import PRESETS, Config, model_settings
+from wavegan_asmr.exchange import export
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training import loop
 
 RATE_HZ, SLICE_LEN = 8000, 4096
 STEPS = [2, 3, 4]
@@ -67,7 +67,7 @@ def train_dir(trained, tmp_path):
 @pytest.fixture
 def preview_here(monkeypatch):
     """Function: `preview.preview` in this process, whose devices are settled."""
-    monkeypatch.setattr(cli, "start_tensorflow", lambda **options: None)
+    monkeypatch.setattr(run, "start_tensorflow", lambda **options: None)
     return preview.preview
 
 
@@ -317,7 +317,7 @@ def test_killed_while_saving(start_training, tmp_path, capsys):
         newest, halves = train_dir.steps()[-1], unfinished()
         assert train_dir.damage(newest) is None
 
-    training.train(train_dir.path, {"train_max_steps": newest + 1})
+    loop.train(train_dir.path, {"train_max_steps": newest + 1})
     output = capsys.readouterr().out
     assert f"resuming  step {newest}\n" in output and f"done      step {newest + 1}," in output
     assert not unfinished()
@@ -328,7 +328,7 @@ def test_a_start_deletes_halves_of_checkpoints(train_dir):
     for step in (1, 9):
         (train_dir / f"ckpt-{step}.data-00000-of-00001").write_bytes(b"half")
     (train_dir / ".saving-killed").mkdir()
-    training.train(train_dir, {"train_max_steps": 4})
+    loop.train(train_dir, {"train_max_steps": 4})
     assert TrainDir(train_dir).steps() == STEPS
     assert not (train_dir / ".saving-killed").exists()
     assert sorted(path.name for path in train_dir.glob("ckpt-*.data*")) == [
@@ -338,7 +338,7 @@ def test_a_start_deletes_halves_of_checkpoints(train_dir):
 
 def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(train_dir, capsys):
     flip_bytes(train_dir / "ckpt-4.data-00000-of-00001")
-    training.train(train_dir, {"train_max_steps": 4, "train_save_secs": 1000.0})
+    loop.train(train_dir, {"train_max_steps": 4, "train_save_secs": 1000.0})
     captured = capsys.readouterr()
     assert "resuming  step 3" in captured.out and "step 4 is damaged" in captured.err
     assert TrainDir(train_dir).damage(4) is None
@@ -423,7 +423,7 @@ def test_backup_beside_a_training(start_training, start_command, preview_here, t
         assert TrainDir(copy).steps() == [step] and TrainDir(copy).damage(step) is None
         preview_here(copy, n=1)
         assert (copy / "preview" / f"{step:08d}.png").exists()
-    training.train(copy, {"train_max_steps": step + 1})
+    loop.train(copy, {"train_max_steps": step + 1})
     assert TrainDir(copy).steps()[-1] == step + 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composition import (
+from wavegan_asmr.rendering.composition import (
     Composition,
     CompositionError,
     Joining,
@@ -20,7 +20,7 @@ from composition import (
     fade_in,
     slerp,
 )
-from mastering import LoudnessMeter, StartleGuard
+from wavegan_asmr.rendering.mastering import LoudnessMeter, StartleGuard
 
 RATE_HZ, PIECE_LEN, FADE = 16000, 4096, 1024
 HOP = PIECE_LEN - FADE

@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import ROOT
 
-import config
+from wavegan_asmr import config
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -18,15 +18,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_commands import read_until, stop
 from test_mistakes import check_mistake, tiny_settings
 
-import anchors
-import evaluation
-import features
-import results
-import training
-from config import Config
-from errors import UserError
-from evaluation import Evaluator
-from train_dir import BEST, TrainDir
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.evaluation import anchors, evaluator, results
+from wavegan_asmr.evaluation.evaluator import Evaluator
+from wavegan_asmr.sound import features
+from wavegan_asmr.train_dir import BEST, TrainDir
+from wavegan_asmr.training import loop
 
 RATE_HZ, SLICE_LEN = 8000, 4096
 N = 100
@@ -54,7 +52,7 @@ def trained(tmp_path_factory):
         train_max_steps=2,
         train_save_secs=0,
     )
-    training.train(folder / "train", settings)
+    loop.train(folder / "train", settings)
     return folder / "train"
 
 
@@ -135,7 +133,7 @@ def test_copies_of_the_recordings_are_found(evaluator, trained):
     result = evaluator.evaluate(generator_of(copies), 0)
     assert [verdict for verdict, _ in result.verdicts] == ["copies training data"]
     assert result.value("copies") == 1
-    assert len(result.pairs) == evaluation.PAIRS
+    assert len(result.pairs) == evaluator.PAIRS
     for distance, generated, real in result.pairs:
         assert distance == pytest.approx(0, abs=1e-3)
         np.testing.assert_array_equal(generated, real)
@@ -180,8 +178,8 @@ def test_recordings_are_measured_once(train_dir, tmp_path, monkeypatch):
         measured.append(n)
         return original(read, n, *arguments)
 
-    original = evaluation.measure
-    monkeypatch.setattr(evaluation, "measure", measure)
+    original = evaluator.measure
+    monkeypatch.setattr(evaluator, "measure", measure)
 
     def anchors_of(n=N):
         measured.clear()
@@ -237,7 +235,7 @@ def test_record(train_dir, evaluator):
 
 
 def history_line(step, value, n=100, evaluation="a", version=1):
-    facts = {"checkpoint": "", "n": n, "embedding_version": version, "evaluation": evaluation, "seconds": 0}
+    facts = {"checkpoint": "", "n": n, "embedding_version": version, "evaluation": evaluator, "seconds": 0}
     return json.dumps({"metric": "m", "value": value, "error": None, "step": step} | facts) + "\n"
 
 

@@ -6,8 +6,8 @@ import pytest
 import scipy.signal
 import sounds
 
-import features
-import metrics
+from wavegan_asmr.evaluation import distances
+from wavegan_asmr.sound import features
 
 RATE_HZ, SAMPLES = 8000, 4096
 
@@ -162,7 +162,7 @@ def distance():
     """Function: Fréchet distance of the embeddings of two sets of slices."""
 
     def measure(a, b):
-        return metrics.frechet_distance(features.embed(a, RATE_HZ), features.embed(b, RATE_HZ))
+        return distances.frechet_distance(features.embed(a, RATE_HZ), features.embed(b, RATE_HZ))
 
     return measure
 

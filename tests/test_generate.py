@@ -21,13 +21,12 @@ import test_mistakes
 from conftest import ROOT
 from test_commands import wait_until
 
-import encoding
-import rendering
-import training
-from encoding import Output
-from errors import UserError
-from train_dir import TrainDir
-from trainer import Trainer
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.families.wavegan.trainer import Trainer
+from wavegan_asmr.rendering import encoding, render
+from wavegan_asmr.rendering.encoding import Output
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training import loop
 
 RATES_HZ = {"rain": 16000, "waves": 8000}
 SLICE_LEN = 4096
@@ -45,9 +44,9 @@ import sys
 import numpy as np
 
 import generate
-import progress
-import rendering
-from config import Config
+from wavegan_asmr import progress
+from wavegan_asmr.rendering import render
+from wavegan_asmr.config import Config
 
 noise = np.random.default_rng(0).normal(0, 0.1, [1 << 16, 1]).astype(np.float32)
 
@@ -57,16 +56,16 @@ def generate_noise(z):
 
 
 def load(path, precision, checkpoint):
-    return rendering.Model(path, 0, "none", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
+    return render.Model(path, 0, "none", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
 
 
-rendering.Model.load = load
+render.Model.load = load
 generate.flags.FLAGS(["generate.py"])
 settings = {name: generate.flags.FLAGS[name].value for name in generate._SETTINGS}
 settings |= {"bits": 16, "gains_db": [], "candidates": 2, "overwrite": True}
 peaks = []
 for minutes in (5, 60):
-    rendering.render(["noise"], sys.argv[1], settings | {"seconds": 60.0 * minutes})
+    render.render(["noise"], sys.argv[1], settings | {"seconds": 60.0 * minutes})
     peaks.append(progress.peak_memory_bytes())
 print(peaks[1] - peaks[0])
 """
@@ -96,7 +95,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for seed, (name, rate_hz) in enumerate(RATES_HZ.items()):
         more = {"train_max_steps": 2, "train_seed": seed, "data_sample_rate": rate_hz, "train_keep": 1}
-        training.train(folder / name, test_mistakes.tiny_settings(folder, **more))
+        loop.train(folder / name, test_mistakes.tiny_settings(folder, **more))
         # A model that was hardly trained is almost silent.
         amplify(folder / name, 0.1 / level(folder / name))
         assert level(folder / name) > 0.01
@@ -322,7 +321,7 @@ def test_figures_of_a_lossy_file_are_those_of_its_decoded_sound(run_here, rain, 
 
 def test_a_lossy_file_above_the_ceiling_is_told(run_here, monkeypatch, rain, tmp_path):
     """Where the codec overshoots by more than on the seconds on which it was measured."""
-    monkeypatch.setattr(rendering, "_measure_codec", lambda *arguments: (0.0, -1.0))
+    monkeypatch.setattr(render, "_measure_codec", lambda *arguments: (0.0, -1.0))
     flags = ["--lufs=-8", "--peak_dbtp=-3", "--out", tmp_path / "asmr.ogg"]
     process = run_here("generate.py", rain, LENGTH, *QUICK, *flags)
     assert process.returncode == 0
@@ -337,7 +336,7 @@ def test_ctrl_c_while_a_lossy_file_is_checked(run_here, monkeypatch, rain, tmp_p
         yield np.zeros([1000, 1], np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rendering, "decode", interrupt)
+    monkeypatch.setattr(render, "decode", interrupt)
     line = ["generate.py", rain, LENGTH, *QUICK, "--out", tmp_path / "asmr.ogg"]
     assert run_here(*line).stderr.endswith("stopped\n")
     assert not list(tmp_path.iterdir())
@@ -613,7 +612,7 @@ def test_ctrl_c_keeps_what_is_there(start_night, generate, rain, tmp_path):
 
 def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tmp_path):
     """Not while the writing thread still writes, which libsndfile does not survive."""
-    real_open, real_master, events = Output.open, rendering._master, []
+    real_open, real_master, events = Output.open, render._master, []
 
     @contextlib.contextmanager
     def slow_open(self, *arguments):
@@ -642,7 +641,7 @@ def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tm
             super().close()
 
     monkeypatch.setattr(Output, "open", slow_open)
-    monkeypatch.setattr(rendering, "_master", interrupt)
+    monkeypatch.setattr(render, "_master", interrupt)
     monkeypatch.setattr(encoding.soundfile, "SoundFile", Recorder)
     process = run_here("generate.py", rain, "--minutes=1", *QUICK, "--out", tmp_path / "asmr.wav")
     assert process.returncode == 0 and process.stderr.endswith("stopped\n")

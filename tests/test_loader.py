@@ -16,11 +16,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import audio
 import loader
-from errors import UserError
 from loader import LeftOut, Recording, Slices
-from pcm_cache import Pcm
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.sound import files
+from wavegan_asmr.sound.pcm_cache import Pcm
 
 UNIT = 2**-20
 """A sample of a ramp is its index, counted from 1, times this: exact in float32."""
@@ -60,13 +60,13 @@ def places(batch):
 
 def count_decoding(monkeypatch):
     """List that receives the name of each file that is decoded from here on."""
-    decoded, decode = [], audio.decode
+    decoded, decode = [], files.decode
 
     def counting(path):
         decoded.append(os.path.basename(path))
         return decode(path)
 
-    monkeypatch.setattr(audio, "decode", counting)
+    monkeypatch.setattr(files, "decode", counting)
     return decoded
 
 
@@ -220,8 +220,8 @@ def test_second_opening_decodes_nothing(recordings, monkeypatch):
     def fail(path):
         raise AssertionError(f"{path} was read again")
 
-    monkeypatch.setattr(audio, "decode", fail)
-    monkeypatch.setattr(audio, "probe", fail)
+    monkeypatch.setattr(files, "decode", fail)
+    monkeypatch.setattr(files, "probe", fail)
     assert loader.open_recordings(recordings) == first
 
 
@@ -320,14 +320,14 @@ def test_cache_folder_that_is_a_file(recordings, tmp_path):
 
 
 def test_file_that_changes_while_it_is_decoded(recordings, monkeypatch, tmp_path):
-    decode = audio.decode
+    decode = files.decode
 
     def changing(path):
         yield from decode(path)
         if path.endswith("rain.wav"):
             os.utime(path, ns=(1, 1))
 
-    monkeypatch.setattr(audio, "decode", changing)
+    monkeypatch.setattr(files, "decode", changing)
     used, left_out = loader.open_recordings(recordings, cache_dir=tmp_path / "kept")
     assert [recording.name for recording in used] == ["birds.flac"]
     assert left_out == [LeftOut("rain.wav", "changed while it was being read")]

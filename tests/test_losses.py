@@ -9,10 +9,10 @@ import tensorflow as tf
 from conftest import REFERENCE
 from test_wavegan import load_reference
 
-import losses
-from config import Config
-from reference_import import variable_name
-from trainer import Trainer, make_loss
+from wavegan_asmr.config import Config
+from wavegan_asmr.exchange.reference_import import variable_name
+from wavegan_asmr.families.wavegan.trainer import Trainer, make_loss
+from wavegan_asmr.networks import losses
 
 
 class Replay:

@@ -23,12 +23,12 @@ from absl import flags
 from conftest import REFERENCE, ROOT, TINY
 from test_commands import flip_bytes
 
-import cli
-import config
-import training
-from config import Config
-from errors import UserError
-from train_dir import TrainDir
+from wavegan_asmr import config
+from wavegan_asmr.command_line import run
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training import loop
 
 SCRIPTS = ["train_wavegan.py", "preview.py", "backup.py"]
 NEWEST_DATA, NEWEST_INDEX = "ckpt-2.data-00000-of-00001", "ckpt-2.index"
@@ -38,10 +38,10 @@ import sys
 
 sys.modules["tensorboard"] = None
 sys.path.insert(0, {root!r})
-import cli
+from wavegan_asmr.command_line import run
 import {module}
 
-cli.run({module}.main, {module}.USAGE)
+run.run({module}.main, {module}.USAGE)
 """
 INTERRUPTED_IN_A_FINALIZER = """
 import os
@@ -50,7 +50,7 @@ import sys
 import time
 
 sys.path.insert(0, {root!r})
-import cli
+from wavegan_asmr.command_line import run
 
 
 class Handle:
@@ -68,7 +68,7 @@ def main(positional):
     print("never stopped")
 
 
-cli.run(main, "usage")
+run.run(main, "usage")
 """
 
 
@@ -85,7 +85,7 @@ def tiny_settings(folder, **more):
 def trained(tmp_path_factory):
     """Path of a finished training with the checkpoints 0, 1 and 2, which no test changes."""
     folder = tmp_path_factory.mktemp("trained")
-    training.train(folder / "train", tiny_settings(folder, train_max_steps=2, train_save_secs=0))
+    loop.train(folder / "train", tiny_settings(folder, train_max_steps=2, train_save_secs=0))
     return folder / "train"
 
 
@@ -99,7 +99,7 @@ def train_dir(trained, tmp_path):
 def run_here(monkeypatch, capfd):
     """Function: runs a script like `command` but in this process, where TensorFlow has started already."""
     # TensorFlow's devices cannot change any more, and its log was on before.
-    monkeypatch.setattr(cli, "start_tensorflow", lambda **options: tf.get_logger().setLevel("ERROR"))
+    monkeypatch.setattr(run, "start_tensorflow", lambda **options: tf.get_logger().setLevel("ERROR"))
 
     def run(script, *arguments):
         module = importlib.import_module(script.removesuffix(".py"))
@@ -110,14 +110,14 @@ def run_here(monkeypatch, capfd):
         handler, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
         returncode = 0
         try:
-            cli.run(module.main, module.USAGE)
+            run.run(module.main, module.USAGE)
         except SystemExit as error:
             returncode = error.code or 0
         finally:
             signal.signal(signal.SIGTERM, handler)
             sys.unraisablehook = hook
         stdout, stderr = capfd.readouterr()
-        # C++ logs with another level here than after `cli.start_tensorflow`.
+        # C++ logs with another level here than after `run.start_tensorflow`.
         stderr = re.sub(r"^[IWE]\d{4} .*\n", "", stderr, flags=re.MULTILINE)
         return types.SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
 
@@ -489,7 +489,7 @@ def test_full_disk_while_saving(run_here, tmp_path):
     # Wide, so that checkpoints are larger than what is written before.
     settings = tiny_settings(tmp_path, wavegan_dim=8, train_max_steps=1)
     train_dir = TrainDir(tmp_path / "train")
-    training.train(train_dir.path, settings)
+    loop.train(train_dir.path, settings)
     size = os.path.getsize(train_dir.checkpoint_files(1)[0])
     with full_disk(size - 1):
         process = run_here("train_wavegan.py", "train", train_dir, "--train_max_steps=3", "--train_save_secs=0")

@@ -5,8 +5,8 @@ import json
 import pytest
 from conftest import TINY
 
-import precision
-from config import Config
+from wavegan_asmr.config import Config
+from wavegan_asmr.training import precision
 
 
 @pytest.mark.parametrize(

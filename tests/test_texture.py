@@ -7,7 +7,7 @@ import scipy.spatial.distance
 import scipy.stats
 import tensorflow as tf
 
-import texture
+from wavegan_asmr.networks import texture
 
 POWER = 0.01
 X = np.random.default_rng(0).normal(0, POWER**0.5, [3, 16384, 2]).astype(np.float32)

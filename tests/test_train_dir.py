@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import Config, merge
-from errors import UserError
-from train_dir import TrainDir
-from training import resolve_config
+from wavegan_asmr.config import Config, merge
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training.loop import resolve_config
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import tensorflow as tf
 from conftest import ROOT
 
 import loader
-import progress
-import texture
-import training
-from config import Config
-from errors import UserError
-from train_dir import TrainDir
-from trainer import Trainer
+from wavegan_asmr import progress
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.families.wavegan.trainer import Trainer
+from wavegan_asmr.networks import texture
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training import loop
 
 SMALL = {
     "data_slice_len": 4096,
@@ -39,7 +39,7 @@ def make_trainer(strategy=None, **settings):
 
 
 def iterate(trainer, slices, steps):
-    batches = iter(training._distribute(trainer, slices, int(trainer.step.numpy())))
+    batches = iter(loop._distribute(trainer, slices, int(trainer.step.numpy())))
     return [{name: float(value) for name, value in trainer.iterate(batches).items()} for _ in range(steps)]
 
 
@@ -192,8 +192,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import test_training
-from config import Config
-from trainer import Trainer
+from wavegan_asmr.config import Config
+from wavegan_asmr.families.wavegan.trainer import Trainer
 
 
 class Slices:
@@ -258,7 +258,7 @@ def test_two_replicas_learn_what_one_does():
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_path, monkeypatch):
-    real_iterate, calls = training._iterate, []
+    real_iterate, calls = loop._iterate, []
 
     def diverge(trainer, batches, slices):
         calls.append(real_iterate(trainer, batches, slices))
@@ -267,16 +267,16 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_pat
                 variable.assign(variable.value * np.nan)
         return calls[-1]
 
-    monkeypatch.setattr(training, "_iterate", diverge)
+    monkeypatch.setattr(loop, "_iterate", diverge)
     settings = SMALL | {"data_dir": str(recordings), "train_save_secs": 0.0, "train_summary_secs": 1e6}
     with pytest.raises(UserError, match=r"diverged: \w+ is nan at step 4.*step 3 is whole.*lr"):
-        training.train(tmp_path / "train", settings)
+        loop.train(tmp_path / "train", settings)
 
 
 def test_memory_is_flat(slices):
     """A few hundred steps after the first ones do not raise the peak by more than a few batches."""
     trainer = make_trainer()
-    batches = iter(training._distribute(trainer, slices, 0))
+    batches = iter(loop._distribute(trainer, slices, 0))
     for _ in range(100):
         trainer.iterate(batches)
     before = progress.peak_memory_bytes()

@@ -9,10 +9,9 @@ import scipy.stats
 import tensorflow as tf
 from conftest import REFERENCE
 
-import layers
-import polyphase
 import wavegan
-from reference_import import variable_name
+from wavegan_asmr.exchange.reference_import import variable_name
+from wavegan_asmr.networks import layers, polyphase
 
 NO_SHUFFLE = tf.constant([[0, 0]])
 

@@ -1,0 +1,1 @@
+"""Labelled recordings -> a classifier, and with it the inception score."""

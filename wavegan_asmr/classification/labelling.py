@@ -1,0 +1,176 @@
+"""Labelled recordings: labels from folders or file names, divided by files into training, validation and test."""
+
+import dataclasses
+import hashlib
+import os
+import re
+
+import numpy as np
+
+import loader
+from wavegan_asmr.errors import UserError
+
+_TEST_SHARE, _VALIDATION_SHARE = 0.2, 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledSlices:
+    """Slices of recordings of several labels.
+
+    Attributes:
+        slices: Tuple of `loader.Slices`, one a label.
+    """
+
+    slices: tuple
+
+    @property
+    def per_epoch(self):
+        """Slices of an epoch."""
+        return sum(each.per_epoch for each in self.slices)
+
+    def read(self, first, count):
+        """Reads examples of an endless stream in which the labels take turns.
+
+        Args:
+            first: Integer, the number of the first example.
+            count: Integer.
+
+        Returns:
+            float32 `[count, slice_len, channels]`, and int64 `[count]`, places of the labels.
+        """
+        numbers, labels = np.divmod(np.arange(first, first + count), len(self.slices))
+        x = np.empty([count, self.slices[0].slice_len, self.slices[0].channels], np.float32)
+        for label in np.unique(labels):
+            chosen = labels == label
+            x[chosen] = self.slices[label].read(int(numbers[chosen][0]), int(chosen.sum()))
+        return x, labels
+
+    def batches(self, batch_size, most=None):
+        """Reads the slices of one epoch, each once, label by label.
+
+        Args:
+            batch_size: Integer.
+            most: Integer or None, how many are enough; labels get equal shares of it.
+
+        Yields:
+            float32 `[n, slice_len, channels]`, and the place of their label.
+        """
+        for label, slices in enumerate(self.slices):
+            count = slices.per_epoch if most is None else min(slices.per_epoch, -(-most // len(self.slices)))
+            for first in range(0, count, batch_size):
+                yield slices.read(first, min(batch_size, count - first)), label
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Labelled recordings, divided by files: no recording has slices in two parts.
+
+    Attributes:
+        labels: List of strings.
+        train, validation, test: `LabelledSlices`.
+    """
+
+    labels: list
+    train: LabelledSlices
+    validation: LabelledSlices
+    test: LabelledSlices
+
+
+def open_labelled(config, settings, show_progress=False):
+    """Opens labelled recordings; a tenth of those that are not tested on are for validation.
+
+    Args:
+        config: `Config`.
+        settings: `LabelSettings`; without `label_pattern` the label is the name of the folder below the data folder,
+            without `test_pattern` a fifth of each label's files, chosen by seed and name, are tested on.
+        show_progress: Boolean, see `loader.open_recordings`.
+
+    Returns:
+        `Labelled`.
+
+    Raises:
+        UserError: A pattern is not valid, a recording has no label, there is one label, or a label has too few
+            recordings.
+    """
+    label_regex = _compile("label_pattern", settings.label_pattern)
+    test_regex = _compile("test_pattern", settings.test_pattern)
+    if label_regex and label_regex.groups != 1:
+        raise UserError(
+            f"--label_pattern must have one group, the label, such as '^(\\d)_'. Received: {settings.label_pattern!r}."
+        )
+    recordings, _ = loader.open_recordings(
+        config.data_dir,
+        config.data_sample_rate,
+        config.data_num_channels,
+        fast_wav=config.data_fast_wav,
+        cache_dir=config.data_cache_dir or None,
+        show_progress=show_progress,
+    )
+    groups = _group(recordings, label_regex)
+    if len(groups) < 2:
+        raise UserError(
+            f"a classifier needs two labels or more. Received: {next(iter(groups))!r} alone, for "
+            f"{len(recordings)} recordings."
+        )
+    # Each part of a label needs a file that is long enough.
+    least = 1 if config.data_pad_end else config.data_slice_len
+    parts = [], [], []
+    for label, group in groups.items():
+        divided = _divide([r for r in group if r.pcm.frames >= least] or group, test_regex, config.train_seed)
+        if not all(divided):
+            raise UserError(
+                f"too few recordings of {label!r}: needed are one to learn from, one to validate and one to test on. "
+                f"Received: {', '.join(str(len(part)) for part in divided)}."
+            )
+        try:
+            for part, files in zip(parts, divided):
+                part.append(loader.Slices.from_config(files, config))
+        except UserError as error:
+            raise UserError(f"label {label!r}: {error}") from error
+    return Labelled(list(groups), *(LabelledSlices(tuple(part)) for part in parts))
+
+
+def _compile(flag, pattern):
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise UserError(f"--{flag} is not a regular expression: {error}. Received: {pattern!r}.") from error
+
+
+def _group(recordings, label_regex):
+    """Groups recordings by label: dict, labels in order."""
+    groups, without = {}, []
+    for recording in recordings:
+        if label := _label(recording.name, label_regex):
+            groups.setdefault(label, []).append(recording)
+        else:
+            without.append(recording.name)
+    if without:
+        how = (
+            "--label_pattern finds none in the file's name"
+            if label_regex
+            else "put it into a folder with the label's name, or give a --label_pattern"
+        )
+        raise UserError(f"{len(without)} of {len(recordings)} recordings have no label: {how}. Received: {without[0]}.")
+    return dict(sorted(groups.items()))
+
+
+def _label(name, label_regex):
+    if label_regex:
+        found = label_regex.search(os.path.basename(name))
+        return found and found[1]
+    folder, _, rest = name.partition(os.sep)
+    return folder if rest else None
+
+
+def _divide(recordings, test_regex, seed):
+    """Divides recordings of a label into lists for training, validation and test; each may be empty."""
+    # The order is that of digests, so that a new recording leaves the others where they are.
+    shuffled = sorted(recordings, key=lambda r: hashlib.sha256(f"{seed} {r.name}".encode()).digest())
+    if test_regex:
+        test = [r for r in shuffled if test_regex.search(os.path.basename(r.name))]
+    else:
+        test = shuffled[: max(1, round(_TEST_SHARE * len(shuffled)))]
+    rest = [r for r in shuffled if r not in test]
+    count = max(1, round(_VALIDATION_SHARE * len(rest)))
+    return rest[count:], rest[:count], test

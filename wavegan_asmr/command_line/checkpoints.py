@@ -1,0 +1,56 @@
+"""Which checkpoints of a training a verb works on."""
+
+import dataclasses
+
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.settings import Settings, setting
+from wavegan_asmr.train_dir import BEST
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSettings(Settings):
+    """Which one, or which ones."""
+
+    checkpoint: str = setting("newest", "newest, best (kept by evaluate) or a step.")
+    all: bool = setting(False, "Every checkpoint instead of the newest.")
+    watch: bool = setting(False, "Go on with each new checkpoint until Ctrl-C.")
+
+
+ONE = (CheckpointSettings, ("checkpoint",))
+"""The flag of verbs that work on one checkpoint."""
+
+
+def read(flags):
+    """Returns the checkpoints that flags ask for: the keyword arguments of `TrainDir.choose`.
+
+    Args:
+        flags: `Flags`, with some of `CheckpointSettings`.
+
+    Raises:
+        UserError: It is no checkpoint, or flags exclude each other.
+    """
+    settings, given = flags.read(CheckpointSettings), flags.given(CheckpointSettings)
+    if ("checkpoint" in given) + settings.all + settings.watch > 1:
+        raise UserError("--checkpoint, --all and --watch exclude each other; give one of them.")
+    return {"checkpoint": parse(settings.checkpoint), "every": settings.all, "watch": settings.watch}
+
+
+def parse(text):
+    """Reads the value of --checkpoint.
+
+    Args:
+        text: String: "newest", "best" or a step.
+
+    Returns:
+        None, `BEST` or an integer, as `families.generators.Generator` takes it.
+
+    Raises:
+        UserError: It is none of them.
+    """
+    if text == BEST:
+        return BEST
+    if text == "newest":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise UserError(f"--checkpoint must be newest, best or a step. Received: {text[:80]!r}.")
+    return int(text)

@@ -1,0 +1,22 @@
+"""`wavegan infer`."""
+
+from wavegan_asmr.command_line import checkpoints, run
+from wavegan_asmr.errors import UserError
+
+USAGE = """Writes the generator as a SavedModel, TRAIN_DIR/infer, which needs nothing of this project.
+
+    wavegan infer TRAIN_DIR
+    wavegan infer TRAIN_DIR --checkpoint best
+"""
+
+SETTINGS = (checkpoints.ONE,)
+
+
+def main(arguments, flags):
+    if len(arguments) != 1:
+        raise UserError(f"infer takes TRAIN_DIR. Received: {' '.join(arguments)!r}.")
+    chosen = checkpoints.read(flags)
+    run.start_tensorflow(use_gpus=False)
+    from wavegan_asmr.exchange import export
+
+    export.export(arguments[0], chosen["checkpoint"])

@@ -1,0 +1,44 @@
+"""`wavegan train`."""
+
+import dataclasses
+
+from wavegan_asmr.command_line import run
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.settings import Settings, setting
+
+USAGE = """Trains a model on a folder of recordings, or goes on with a training; Ctrl-C saves and ends.
+
+    wavegan train TRAIN_DIR --data_dir FOLDER                  the paper's settings, made for days on a GPU
+    wavegan train TRAIN_DIR --data_dir FOLDER --preset asmr    for an evening on a laptop
+    wavegan train TRAIN_DIR                                    go on
+    wavegan train NEW --train_init_from OLD --data_dir FOLDER  fine-tune
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class DryRunSettings(Settings):
+    """Whether to train at all."""
+
+    dry_run: bool = setting(False, "Print the settings and the facts of the recordings, and stop.")
+
+
+SETTINGS = (Config, DryRunSettings)
+
+
+def main(arguments, flags):
+    if len(arguments) != 1:
+        raise UserError(f"train takes TRAIN_DIR. Received: {' '.join(arguments)!r}.")
+    dry_run = flags.read(DryRunSettings).dry_run
+    # Before TensorFlow starts, which takes seconds.
+    Config(**{name: value for name, value in flags.given(Config).items() if name != "wavegan_genr_noise_relative"})
+    run.start_tensorflow()
+    from wavegan_asmr.training import loop
+
+    loop.train(arguments[0], flags.given(Config), dry_run, _open_evaluation)
+
+
+def _open_evaluation(train_dir, config):
+    from wavegan_asmr.evaluation.running import RunningEvaluation
+
+    return RunningEvaluation(train_dir, config)

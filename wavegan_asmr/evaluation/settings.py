@@ -1,0 +1,13 @@
+"""Settings of evaluations."""
+
+import dataclasses
+
+from wavegan_asmr.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings(Settings):
+    """What is measured."""
+
+    eval_n: int = setting(1000, "Generated slices, and at most as many recorded ones.", at_least=1, at_most=1_000_000)
+    compare: bool = setting(False, "One table for several TRAIN_DIRs.")

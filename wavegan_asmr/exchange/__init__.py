@@ -1,0 +1,1 @@
+"""What leaves or enters a TRAIN_DIR: SavedModel, backups, trainings of the reference implementation."""

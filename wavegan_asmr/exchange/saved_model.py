@@ -1,0 +1,39 @@
+"""A generator as a SavedModel that needs nothing of this project."""
+
+import tensorflow as tf
+
+
+class Infer(tf.Module):
+    """The SavedModel's function: inputs, which it calls z -> audio.
+
+    Args:
+        generator: `families.generators.Generator`.
+    """
+
+    def __init__(self, generator):
+        super().__init__()
+        shape, dtype = generator.family.input_spec(generator.config)
+        self.generator = generator.network
+        self.generate = tf.function(self._generate, [tf.TensorSpec([None, *shape], dtype, name="z")])
+
+    def _generate(self, z):
+        audio = self.generator(z, training=False)
+        int16 = tf.cast(tf.clip_by_value(audio * 32767.0, -32767.0, 32767.0), tf.int16)
+        return {"audio": audio, "audio_int16": int16}
+
+
+def write(generator, folder):
+    """Writes a SavedModel.
+
+    Its signature `serving_default` maps z, the generator's inputs (latent vectors float32 `[n, latent_dim]` in [-1, 1],
+    say), to `audio`, float32 `[n, samples, channels]`, and `audio_int16`, the same times 32767.
+
+    Args:
+        generator: `families.generators.Generator`.
+        folder: Path-like, an empty folder.
+
+    Raises:
+        OSError, tf.errors.OpError: It cannot be written.
+    """
+    module = Infer(generator)
+    tf.saved_model.save(module, folder, {"serving_default": module.generate})

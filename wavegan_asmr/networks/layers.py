@@ -1,0 +1,239 @@
+"""The layers of WaveGAN that Keras does not have, or has slower."""
+
+import keras
+import tensorflow as tf
+
+from wavegan_asmr.networks import polyphase
+
+_NOISE_SCALE = 0.1
+"""Of the noise of a new generator."""
+_POWER_FLOOR = 1e-4
+"""Of a position's channels, under a root, whose gradient is infinite at zero."""
+
+
+class StridedConv1D(keras.layers.Conv1D):
+    """`keras.layers.Conv1D` with padding "same", computed in a fast form (see `polyphase`)."""
+
+    def call(self, inputs):
+        kernel = tf.convert_to_tensor(self.kernel)
+        return polyphase.strided_conv(inputs, kernel, self.strides[0]) + self.bias
+
+
+class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
+    """`keras.layers.Conv1DTranspose` with padding "same", computed in a fast form (see `polyphase`)."""
+
+    def call(self, inputs):
+        kernel = tf.convert_to_tensor(self.kernel)
+        return polyphase.transposed_conv(inputs, kernel, self.strides[0]) + self.bias
+
+
+class RepeatedConv1D(keras.layers.Conv1D):
+    """`keras.layers.UpSampling1D(repeats)` and `keras.layers.Conv1D` with padding "same" in one (see `polyphase`).
+
+    Args:
+        repeats: Integer >= 1, how often each sample is repeated before the convolution.
+        filters, kernel_size: Integers, as of `keras.layers.Conv1D`.
+
+    Input shape: `[batch, length, channels]`.
+    Output shape: `[batch, length * repeats, filters]`.
+    """
+
+    def __init__(self, filters, kernel_size, repeats, **kwargs):
+        super().__init__(filters, kernel_size, padding="same", **kwargs)
+        self.repeats = repeats
+
+    def call(self, inputs):
+        kernel = tf.convert_to_tensor(self.kernel)
+        return polyphase.repeated_conv(inputs, kernel, self.repeats) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, length, _ = input_shape
+        return batch, length * self.repeats, self.filters
+
+
+def leaky_relu(x, slope=0.2):
+    """Leaky rectifier whose second derivative is left out of the graph: it is zero.
+
+    TensorFlow's own carries tensors of zeros through all layers below, a sixth of the work of a gradient penalty.
+
+    Args:
+        x: Tensor.
+        slope: Float, below zero.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+
+    @tf.custom_gradient
+    def rectify(x):
+        return tf.nn.leaky_relu(x, slope), lambda dy: select(dy)
+
+    @tf.custom_gradient
+    def select(dy):
+        # Linear in dy, so it is its own gradient.
+        return tf.raw_ops.LeakyReluGrad(gradients=dy, features=x, alpha=slope), select
+
+    return rectify(x)
+
+
+class LeakyReLU(keras.layers.LeakyReLU):
+    """`keras.layers.LeakyReLU` by `leaky_relu`."""
+
+    def call(self, inputs):
+        return leaky_relu(inputs, self.negative_slope)
+
+
+def shift_phase(x, shift, radius):
+    """Moves every channel of `x` by `shift` samples, filling the gap by reflection.
+
+    The gradient is as quick as the shift: TensorFlow's own, which adds up any positions, is five times slower.
+
+    Args:
+        x: Tensor `[batch, length, channels]`.
+        shift: int32 tensor `[batch]`, each in -radius, ..., radius; positive moves towards the end.
+        radius: Integer < length.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+    length, shift = x.shape[1], shift[:, None]
+
+    @tf.custom_gradient
+    def move(x):
+        source = tf.abs(tf.range(length) - shift)
+        source = length - 1 - tf.abs(length - 1 - source)  # [batch, length]
+        return tf.gather(x, source, batch_dims=1), lambda dy: move_back(dy)
+
+    @tf.custom_gradient
+    def move_back(dy):
+        # A sample went to one position, and near the ends to a reflected one too, if those are inside.
+        def edge(positions):
+            before = tf.where(positions > 0, shift - positions, -1)
+            behind = tf.where(positions < length - 1, 2 * (length - 1) + shift - positions, -1)
+            return tf.add_n([_gather_inside(dy, each) for each in (positions + shift, before, behind)])
+
+        first = min(radius + 1, length)
+        last = max(length - radius - 1, first)
+        middle = tf.gather(dy, tf.range(first, last) + shift, batch_dims=1)
+        return tf.concat([edge(tf.range(first)), middle, edge(tf.range(last, length))], axis=1), lambda ddx: move(ddx)
+
+    return move(x)
+
+
+def _gather_inside(x, positions):
+    """Positions `[batch, n]` of x `[batch, length, channels]`, zeros for those outside: `[batch, n, channels]`."""
+    length = x.shape[1]
+    is_inside = (positions >= 0) & (positions < length)
+    gathered = tf.gather(x, tf.clip_by_value(positions, 0, length - 1), batch_dims=1)
+    return tf.where(is_inside[..., None], gathered, tf.zeros([], x.dtype))
+
+
+class PhaseShuffle(keras.layers.Layer):
+    """Phase shuffle: a random shift of up to `radius` samples (paper, section 3.3).
+
+    Shifts come from seeds given with the input, so a discriminator is a pure function. Several batches may come as
+    one, each with a seed of its own: they get the shifts they would get alone. Without `training=True` the layer does
+    nothing.
+
+    Args:
+        radius: Integer >= 0; shifts are uniform in -radius, ..., radius.
+        per: "batch" draws one shift for a whole batch, as the reference implementation does;
+            "example" draws one for each example.
+        index: Integer that tells this layer's draws from those of the others.
+
+    Input shape: `[batches * batch, length, channels]` with length > radius, and the seeds, int32 `[batches, 2]`.
+    Output shape: `[batches * batch, length, channels]`.
+    """
+
+    def __init__(self, radius, per, index, **kwargs):
+        super().__init__(**kwargs)
+        self.radius = radius
+        self.per = per
+        self.index = index
+
+    def call(self, x, seeds, training=False):
+        if not training or not self.radius:
+            return x
+        batch_size = tf.shape(x)[0] // seeds.shape[0]
+
+        def draw(seed):
+            shift = tf.random.stateless_uniform(
+                [1 if self.per == "batch" else batch_size],
+                tf.random.experimental.stateless_fold_in(seed, self.index),
+                minval=-self.radius,
+                maxval=self.radius + 1,
+                dtype=tf.int32,
+            )
+            return tf.broadcast_to(shift, [batch_size])
+
+        return shift_phase(x, tf.concat([draw(seed) for seed in tf.unstack(seeds)], axis=0), self.radius)
+
+    def compute_output_shape(self, x_shape, seeds_shape=None):
+        return x_shape
+
+
+class LatentSeeds(keras.layers.Layer):
+    """Seeds that are a function of latent vectors, so that a generator with noise is a pure function of its latents.
+
+    Input shape: `[batch, latent_dim]`, float32.
+    Output shape: `[batch, 2]`, int32.
+    """
+
+    def __init__(self, **kwargs):
+        # Rounded to fewer bits, neighbours on a walk would share their noise.
+        super().__init__(dtype="float32", **kwargs)
+
+    def call(self, z):
+        bits = tf.bitcast(z, tf.int32)
+        # Sums wrap around; odd factors tell apart vectors of the same elements in another order.
+        factors = 2 * tf.range(tf.shape(z)[1]) + 1
+        return tf.stack([tf.reduce_sum(bits, axis=1), tf.reduce_sum(bits * factors, axis=1)], axis=1)
+
+    def compute_output_spec(self, z):
+        return keras.KerasTensor([z.shape[0], 2], dtype="int32")
+
+
+class NoiseInput(keras.layers.Layer):
+    """Adds white noise of variance 1, scaled by a learned weight for each channel (Karras et al. 2019, section 3.2).
+
+    A hundred latent numbers cannot hold the thousands of independent ones that a second of rain has; and positions
+    that a young generator makes alike, heard as a metallic comb, differ by their noise. Normal numbers would be a fifth
+    of the work of a small model; uniform ones take a third of the time, and convolutions add them up to normal ones.
+
+    Noise of a fixed level is too loud for a new generator, whose layers are soft, and too soft in loud pieces, which
+    turn metallic. Relative noise is in proportion to the RMS of a position's channels, with learned weights of its own.
+
+    Args:
+        index: Integer that tells this layer's draws from those of the others.
+        relative: Boolean, whether there is relative noise too.
+
+    Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch, 2]`.
+    Output shape: `[batch, length, channels]`.
+    """
+
+    def __init__(self, index, relative=False, **kwargs):
+        super().__init__(**kwargs)
+        self.index = index
+        self.is_relative = relative
+
+    def build(self, x_shape, seeds_shape):
+        def add_scale(name, value):
+            return self.add_weight(shape=[x_shape[-1]], initializer=keras.initializers.Constant(value), name=name)
+
+        # Of a new generator both together would drown what the latent vector says.
+        self.scale = add_scale("scale", 0.0 if self.is_relative else _NOISE_SCALE)
+        self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
+
+    def call(self, x, seeds):
+        def draw(seed):
+            seed = tf.random.experimental.stateless_fold_in(seed, self.index)
+            return tf.random.stateless_uniform(x.shape[1:], seed, -(3**0.5), 3**0.5)
+
+        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+        scale = self.scale
+        if self.is_relative:
+            scale += self.relative_scale * tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)
+        return x + tf.cast(noise, x.dtype) * scale
+
+    def compute_output_shape(self, x_shape, seeds_shape=None):
+        return x_shape

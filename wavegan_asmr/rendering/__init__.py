@@ -1,0 +1,1 @@
+"""TRAIN_DIR -> sound: the finished file of `generate`, the clips and pictures of `preview`."""

@@ -1,0 +1,60 @@
+"""Sounds and pictures of a training's checkpoints."""
+
+import os
+
+from wavegan_asmr import storage, summaries
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.families.generators import Generator, fixed_inputs
+from wavegan_asmr.rendering.settings import PreviewSettings
+from wavegan_asmr.sound import files
+from wavegan_asmr.train_dir import TrainDir
+
+_BATCH = 8
+_PICTURED = 6
+
+
+def preview(path, settings=None, **chosen):
+    """Renders checkpoints of a training directory.
+
+    Args:
+        path: Path-like, TRAIN_DIR.
+        settings: `PreviewSettings`, or None for its defaults.
+        chosen: The checkpoints, see `TrainDir.choose`.
+
+    Raises:
+        UserError: There is no configuration or no such checkpoint, or the folder cannot be written.
+    """
+    train_dir, settings = TrainDir(path), settings or PreviewSettings()
+    train_dir.read_config()
+    for each in train_dir.choose(**chosen):
+        _render(train_dir, each, settings.preview_n)
+
+
+def _render(train_dir, checkpoint, n):
+    """Renders one checkpoint."""
+    generator = Generator(train_dir, checkpoint)
+    config, step = generator.config, generator.step
+    fake = generator.clips(fixed_inputs(train_dir, n), _BATCH)
+    rows = [("generated", fake[:_PICTURED])]
+    try:
+        real = files.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)
+        rows.insert(0, ("real", real[:_PICTURED]))
+    except files.AudioError:
+        print("no real slices beside the generated ones: preview/real.wav is not there")
+
+    rate_hz = config.data_sample_rate
+    base = train_dir.join("preview", f"{step:08d}")
+    try:
+        os.makedirs(os.path.dirname(base), exist_ok=True)
+        files.write_clips(f"{base}.wav", fake, rate_hz)
+        writer = summaries.create_writer(train_dir.join("preview"))
+        with writer.as_default(step):
+            picture = summaries.write_picture("preview/spectrograms", rows, rate_hz)
+            summaries.write_audio("preview/audio", fake, rate_hz)
+        writer.close()
+        with storage.replace_atomically(f"{base}.png") as temporary, open(temporary, "wb") as file:
+            file.write(picture)
+    except OSError as error:
+        raise UserError(f"cannot write previews: {error.strerror}. Received: {error.filename!r}.") from error
+    levels = [f"{label} {summaries.rms(clips).mean():.3f}" for label, clips in rows]
+    print(f"step {step}: {base}.wav, {base}.png (RMS: {', '.join(levels)})", flush=True)

@@ -1,0 +1,305 @@
+"""Audio files and samples: probe, decode, resample, mix channels, convert, write.
+
+Samples are float32 `[frames, channels]`, nominally in [-1, 1]. libsndfile reads WAV, FLAC, OGG (Vorbis and
+Opus), MP3, AIFF and more; PyAV, where it is installed, reads what libsndfile does not (m4a/AAC, files without a
+length).
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+
+import numpy as np
+import soundfile
+import soxr
+
+from wavegan_asmr.storage import replace_atomically
+
+EXTENSIONS = frozenset(
+    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .aac .mp4 .webm .wma".split()
+)
+"""File name endings, in lower case, that are taken for audio."""
+
+BLOCK_FRAMES = 1 << 18
+"""Frames decoded at once: bounds the memory that a long recording takes."""
+
+_MOST_FRAMES = 1 << 62
+"""More frames than a file can have: libsndfile's word for an unknown length."""
+
+_PYAV_EXTENSIONS = frozenset(".m4a .aac .mp4 .webm .wma".split())
+
+
+class AudioError(Exception):
+    """A file that cannot be used as audio; the message is the reason, without the file's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says.
+
+    Attributes:
+        sample_rate_hz: Integer.
+        channels: Integer.
+        frames: Integer, samples a channel; an estimate for m4a/AAC.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    frames: int
+
+
+def probe(path):
+    """Reads the header of an audio file.
+
+    Args:
+        path: Path-like.
+
+    Returns:
+        `AudioInfo`.
+
+    Raises:
+        AudioError: The file is not audio, empty, cut short or unreadable.
+    """
+    path = os.fspath(path)
+    if os.path.getsize(path) == 0:
+        raise AudioError("empty file")
+    if _needs_pyav(path):
+        with _open_pyav(path) as container:
+            codec = container.streams.audio[0].codec_context
+            rate_hz, channels = codec.sample_rate, codec.layout.nb_channels
+            frames = round((container.duration or 0) / 1e6 * rate_hz)
+        return AudioInfo(rate_hz, channels, frames or sum(map(len, _decode_pyav(path))))
+    with _open_soundfile(path) as file:
+        _check_chunk_sizes(file)
+        if file.frames <= 0:
+            raise AudioError("holds no samples")
+        return AudioInfo(file.samplerate, file.channels, file.frames)
+
+
+def decode(path):
+    """Decodes an audio file in blocks, at its own rate and channels.
+
+    Args:
+        path: Path-like.
+
+    Yields:
+        float32 arrays `[frames, channels]`, at most `BLOCK_FRAMES` frames each.
+
+    Raises:
+        AudioError: The file is damaged, cut short, or holds samples that are not numbers.
+    """
+    path = os.fspath(path)
+    for block in _decode_pyav(path) if _needs_pyav(path) else _decode_soundfile(path):
+        yield check_finite(block)
+
+
+def check_finite(x):
+    """Returns samples, or raises AudioError where one is NaN or infinite."""
+    if not np.isfinite(x).all():
+        raise AudioError("holds samples that are not finite numbers")
+    return x
+
+
+def convert(blocks, sample_rate_hz, new_sample_rate_hz, channels):
+    """Mixes and resamples a stream of blocks; the result does not depend on how it is cut into blocks.
+
+    Args:
+        blocks: Iterable of float32 arrays `[frames, any channels]`.
+        sample_rate_hz: Integer, the rate of the blocks.
+        new_sample_rate_hz: Integer, the rate wanted.
+        channels: Integer, the channels wanted, see `mix_channels`.
+
+    Yields:
+        float32 arrays `[frames, channels]`.
+
+    Raises:
+        AudioError: The channels cannot be mixed.
+    """
+    if sample_rate_hz == new_sample_rate_hz:
+        for block in blocks:
+            yield mix_channels(block, channels)
+        return
+    resampler = soxr.ResampleStream(sample_rate_hz, new_sample_rate_hz, channels, dtype="float32")
+    for block in blocks:
+        yield resampler.resample_chunk(mix_channels(block, channels)).reshape(-1, channels)
+    yield resampler.resample_chunk(np.zeros([0, channels], np.float32), last=True).reshape(-1, channels)
+
+
+def mix_channels(x, channels):
+    """Changes the number of channels: any number is averaged to one, one is repeated to any number.
+
+    Args:
+        x: float32 array `[frames, any channels]`.
+        channels: Integer >= 1.
+
+    Returns:
+        float32 array `[frames, channels]`.
+
+    Raises:
+        AudioError: `x` has several channels and `channels` is another number above one.
+    """
+    if x.shape[1] == channels:
+        return x
+    if channels == 1:
+        return x.mean(axis=1, keepdims=True)
+    if x.shape[1] == 1:
+        return np.repeat(x, channels, axis=1)
+    raise AudioError(f"has {x.shape[1]} channels, which cannot become {channels}; 1 takes any number")
+
+
+def to_int16(x):
+    """Converts float samples to 16 bit as the reference does: x * 32767, truncated, clipped.
+
+    Args:
+        x: float array of any shape, nominally in [-1, 1].
+
+    Returns:
+        int16 array of the same shape.
+    """
+    return np.clip(np.asarray(x) * 32767.0, -32767, 32767).astype(np.int16)
+
+
+def write_wav(path, x, sample_rate_hz):
+    """Writes a 16-bit WAV file, whole or not at all.
+
+    Args:
+        path: Path-like.
+        x: float32 array `[frames, channels]` in [-1, 1].
+        sample_rate_hz: Integer.
+    """
+    with replace_atomically(path) as temporary, sndfile_writing():
+        soundfile.write(temporary, to_int16(x), sample_rate_hz, "PCM_16", format="WAV")
+
+
+@contextlib.contextmanager
+def sndfile_writing():
+    """Context in which a failure of libsndfile to write is an OSError, as of any other writing."""
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise OSError(error.code, error.error_string.rstrip(".")) from error
+
+
+def write_clips(path, clips, sample_rate_hz):
+    """Writes clips one after the other into a 16-bit WAV file, half a second of silence between them.
+
+    Args:
+        path: Path-like.
+        clips: float32 array `[n, samples, channels]` in [-1, 1].
+        sample_rate_hz: Integer.
+    """
+    pause = np.zeros([len(clips), sample_rate_hz // 2, clips.shape[2]], np.float32)
+    samples = np.concatenate([clips, pause], axis=1).reshape(-1, clips.shape[2])
+    write_wav(path, samples[: len(samples) - sample_rate_hz // 2], sample_rate_hz)
+
+
+def read_clips(path, clip_len):
+    """Reads back what `write_clips` wrote.
+
+    Args:
+        path: Path-like.
+        clip_len: Integer, samples of a clip.
+
+    Returns:
+        float32 array `[n, clip_len, channels]`.
+
+    Raises:
+        AudioError: The file is not there or cannot be read.
+    """
+    if not os.path.exists(path):
+        raise AudioError("no such file")
+    with _open_soundfile(os.fspath(path)) as file:
+        x, pause_len = file.read(dtype="float32", always_2d=True), file.samplerate // 2
+    n = (len(x) + pause_len) // (clip_len + pause_len)
+    x = np.pad(x, [[0, n * (clip_len + pause_len) - len(x)], [0, 0]])
+    return x.reshape(n, clip_len + pause_len, -1)[:, :clip_len]
+
+
+@contextlib.contextmanager
+def _open_soundfile(path):
+    try:
+        with soundfile.SoundFile(path) as file:
+            # What libsndfile takes names like .au for when it finds no header.
+            if file.format == "RAW":
+                raise AudioError("not readable as audio (no header)")
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"not readable as audio ({error.error_string.rstrip('.')})") from error
+
+
+def _check_chunk_sizes(file):
+    """Raises AudioError where a WAV or AIFF header promises more samples than the file holds.
+
+    libsndfile corrects the length silently and tells of it in its log, "data : 1000 (should be 500)".
+    Sizes near 2^31 and 2^32, and 0, are what programs that write to a pipe leave behind; such files are whole.
+    """
+    for size, actual in re.findall(r"(?:data|SSND|Data Size) +: (\S+) \(should be (\d+)\)", file.extra_info):
+        size = int(size, 0)
+        if int(actual) < size < 0x7F000000:
+            raise AudioError(f"cut short: the header promises {size} bytes of samples, {actual} are there")
+
+
+def _decode_soundfile(path):
+    with _open_soundfile(path) as file:
+        missing = file.frames
+        while missing > 0:
+            block = file.read(min(missing, BLOCK_FRAMES), dtype="float32", always_2d=True)
+            if not len(block):
+                raise AudioError(f"cut short: {missing} of {file.frames} samples cannot be decoded")
+            missing -= len(block)
+            yield block
+
+
+@contextlib.contextmanager
+def _open_pyav(path):
+    try:
+        import av
+    except ImportError as error:
+        raise AudioError("needs the package av: pip install -e '.[aac]' (wavegan[aac])") from error
+    try:
+        with av.open(path) as container:
+            if not container.streams.audio:
+                raise AudioError("holds no audio")
+            yield container
+    except av.FFmpegError as error:
+        raise AudioError(f"not readable as audio ({error.strerror})") from error
+
+
+def _needs_pyav(path):
+    """Whether libsndfile rejects a file, or cannot tell its length and would decode a part of it."""
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".mp3":
+        return not _has_mp3_length(path)
+    if extension == ".flac":
+        # Written to a pipe: the header has no length.
+        with _open_soundfile(path) as file:
+            return file.frames > _MOST_FRAMES
+    return extension in _PYAV_EXTENSIONS
+
+
+def _has_mp3_length(path):
+    """Whether an MP3 file's first frame tells how many follow, as encoders write that can go back."""
+    with open(path, "rb") as file:
+        header = file.read(10)
+        if header[:3] == b"ID3" and len(header) == 10:
+            # The tag's length, seven bits a byte.
+            file.seek(sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0))), os.SEEK_CUR)
+        else:
+            file.seek(0)
+        frame = file.read(2048)
+    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def _decode_pyav(path):
+    with _open_pyav(path) as container:
+        import av
+
+        resampler = None
+        for frame in container.decode(audio=0):
+            # Same rate and layout: only the sample format changes.
+            resampler = resampler or av.AudioResampler("flt", frame.layout, frame.sample_rate)
+            for converted in resampler.resample(frame):
+                yield converted.to_ndarray().reshape(-1, len(converted.layout.channels))
+        if resampler is None:
+            raise AudioError("holds no samples")

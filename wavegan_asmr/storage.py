@@ -1,0 +1,133 @@
+"""Files that are whole or not there, and JSON that is checked when it is read."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+
+from wavegan_asmr.errors import UserError
+
+
+@contextlib.contextmanager
+def replace_atomically(path):
+    """Context that gives a temporary name beside `path` and moves it there when the block ends well.
+
+    Args:
+        path: Path-like, the final name.
+
+    Yields:
+        String, the temporary name; the file is empty at first.
+
+    Raises:
+        OSError: Writing failed; its `filename` is set.
+    """
+    folder, name = os.path.split(os.fspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
+    try:
+        os.fchmod(handle, 0o644)
+        yield temporary
+        os.fsync(handle)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def replace_folder(path, prefix):
+    """Context that gives an empty folder beside `path` and moves it there, in place of the one there, at its end.
+
+    Args:
+        path: Path-like, the final name.
+        prefix: String, the beginning of the temporary name, such as ".infer-".
+
+    Yields:
+        String, the temporary folder.
+
+    Raises:
+        OSError: Writing failed.
+    """
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(path)), prefix=prefix) as temporary:
+        partial = os.path.join(temporary, "new")
+        os.mkdir(partial)
+        yield partial
+        # A folder cannot be replaced in one move: the old one steps aside first.
+        if os.path.exists(path):
+            os.rename(path, os.path.join(temporary, "old"))
+        os.rename(partial, path)
+
+
+def write_text(path, text):
+    """Writes a text file, whole or not at all."""
+    with replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def copy(path, folder):
+    """Copies a file into a folder, whole or not at all."""
+    with replace_atomically(os.path.join(folder, os.path.basename(path))) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def read_json(path, kind):
+    """Reads a JSON file.
+
+    Args:
+        path: Path-like.
+        kind: Dataclass, see `parse_json`.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        OSError: It is not there or cannot be read.
+        UserError: It is damaged, see `parse_json`; names the file.
+    """
+    with open(path, "rb") as file:
+        text = file.read()
+    try:
+        return parse_json(text, kind)
+    except UserError as error:
+        raise UserError(f"{os.fspath(path)}: {error}") from error
+
+
+def parse_json(text, kind, forbid_unknown=False):
+    """Reads a JSON text as a dataclass, whose types are checked.
+
+    Args:
+        text: String or bytes, an object.
+        kind: Dataclass; fields that the text lacks have their defaults.
+        forbid_unknown: Boolean, whether a name that `kind` lacks is a mistake.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        UserError: It is no JSON, or a value is of another type or, where `kind` has rules, breaks one; names the field.
+    """
+    # Takes longer to load than --help may.
+    import msgspec
+
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError("not a JSON object")
+    if forbid_unknown and (unknown := sorted(set(values) - set(kind.__dataclass_fields__))):
+        raise UserError(f"unknown setting {unknown[0]}; it was written by another version")
+    try:
+        return msgspec.convert(values, kind)
+    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+        # "Expected `int`, got `str` - at `$.pieces[0].start`"
+        reason, _, place = str(error).partition(" - at ")
+        field = place.strip("`").removeprefix("$.")
+        reason = re.sub(r"[`]", "", reason)
+        raise UserError(f"{field}: {reason[:1].lower()}{reason[1:]}" if field else reason) from error

@@ -1,0 +1,251 @@
+"""The training loop, with its checkpoints and summaries."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import shlex
+import signal
+import time
+
+import numpy as np
+import tensorflow as tf
+
+import loader
+from wavegan_asmr import summaries
+from wavegan_asmr.config import remembered
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.families import family_of
+from wavegan_asmr.families.generators import fixed_inputs
+from wavegan_asmr.progress import Timer
+from wavegan_asmr.sound import files
+from wavegan_asmr.train_dir import TrainDir, variables_by_name
+from wavegan_asmr.training.early_stopping import EarlyStopping
+from wavegan_asmr.training.precision import choose_precision
+from wavegan_asmr.training.settling import open_slices, resolve_config
+from wavegan_asmr.training.status import TrainingStatus
+
+_PREVIEWED = 32
+"""Real slices and fixed latents that are kept to compare with."""
+
+
+class StopSignal:
+    """Context in which Ctrl-C and SIGTERM ask for a stop; the second one interrupts at once."""
+
+    def __init__(self):
+        self.received = False
+
+    def __enter__(self):
+        self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number, frame):
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = True
+
+
+def train(path, given, dry_run=False, open_evaluation=None):
+    """Trains until the budget is used up or a signal asks to stop; resumes what is there.
+
+    Args:
+        path: Path-like, TRAIN_DIR.
+        given: Dict of setting name to value, those named on the command line.
+        dry_run: Boolean, print settings and facts of the data and stop; only the cache of recordings is written.
+        open_evaluation: Function of a `TrainDir` and a `Config` that returns what `EarlyStopping` evaluates with; it is
+            needed where the settings ask for evaluations.
+
+    Raises:
+        UserError: See `resolve_config`, `open_slices`, `TrainDir`; or the training diverged.
+    """
+    train_dir = TrainDir(path)
+    config = resolve_config(train_dir, given)
+    if dry_run:
+        print(config.to_json(), end="")
+        open_slices(config)
+        return
+    train_dir.create()
+    with train_dir.lock():
+        train_dir.sweep()
+        slices = open_slices(config)
+        strategy = choose_strategy()
+        if config.train_precision == "auto":
+            config = dataclasses.replace(config, train_precision=choose_precision(config, strategy))
+        trainer = family_of(config).make_trainer(config, strategy)
+        stored = train_dir.read_config() if train_dir.has_config else None
+        # An import has no recordings yet; another machine may have another precision.
+        is_new = not (stored and stored.data_dir and stored.train_precision == config.train_precision)
+        _restore(trainer, train_dir, partly=is_new)
+        if not stored or remembered(stored) != remembered(config):
+            train_dir.write_config(config)
+        _describe(trainer, train_dir)
+        evaluation = open_evaluation(train_dir, config) if config.train_eval_secs else None
+        _loop(trainer, train_dir, slices, evaluation)
+
+
+def _restore(trainer, train_dir, partly):
+    """Restores the newest checkpoint, or the networks to fine-tune, or leaves the weights as drawn.
+
+    Args:
+        trainer: `Trainer`.
+        train_dir: `TrainDir`.
+        partly: Boolean, the checkpoint may lack variables: an import holds the optimisers of the loss that it was
+            trained with, and float16 has a loss scale.
+    """
+    config = trainer.config
+    if train_dir.steps():
+        step = train_dir.restore(trainer.checkpoint, partly=partly)
+        for damaged in train_dir.steps():
+            if damaged > step:
+                train_dir.set_aside(damaged)
+        print(f"resuming  step {step}")
+    elif config.train_init_from:
+        source = TrainDir(config.train_init_from)
+        parts = trainer.parts_to_tune().items()
+        step = source.restore(tf.train.Checkpoint(**{name: variables_by_name(part.variables) for name, part in parts}))
+        trainer.begin_tuning()
+        print(f"weights   of step {step} of {source}")
+
+
+def _describe(trainer, train_dir):
+    """Prints what runs, where things go, and the commands that follow."""
+    config = trainer.config
+    devices = ", ".join(trainer.strategy.extended.worker_devices)
+    rows = {
+        "device": f"{devices} ({os.cpu_count()} cores), {config.train_precision}",
+        **trainer.describe(),
+        "slice": f"{config.data_slice_len} samples, {config.slice_s:.2f} s",
+        "saved to": str(train_dir),
+        "losses": f"tensorboard --logdir {shlex.quote(str(train_dir))}",
+        "sounds": f"python preview.py {shlex.quote(str(train_dir))}",
+        "resume": f"python train_wavegan.py train {shlex.quote(str(train_dir))}",
+    }
+    print("\n".join(f"{name:<9} {value}" for name, value in rows.items()), flush=True)
+
+
+def _loop(trainer, train_dir, slices, evaluation):
+    """Iterates, shows progress, writes summaries and checkpoints; ends by budget or by a signal."""
+    config, start_s = trainer.config, time.monotonic()
+    family = family_of(config)
+    step = int(trainer.step.numpy())
+    batches = iter(_distribute(trainer, slices, step))
+    writer = summaries.create_writer(train_dir.path)
+    stopping = EarlyStopping(train_dir, config, evaluation) if evaluation else None
+    fixed = fixed_inputs(train_dir, _PREVIEWED)
+    real = slices.read(0, _PREVIEWED)
+    files.write_clips(train_dir.join("preview", "real.wav"), real, config.data_sample_rate)
+
+    def save():
+        train_dir.save(trainer.checkpoint, step, config.train_keep)
+
+    def evaluate():
+        if step not in train_dir.steps():
+            save()
+        progress.close()
+        print(stopping.evaluate(trainer.generate, step), flush=True)
+
+    def summarize():
+        # Other reals and inputs each time, and the same inputs every time.
+        drawn = family.draw(config, np.random.default_rng([config.train_seed, step]), _PREVIEWED)
+        clips = {
+            "real": slices.read(step * _PREVIEWED, _PREVIEWED),
+            "fake": trainer.generate(drawn),
+            "fixed_latents": trainer.generate(fixed),
+        }
+        summaries.write_clips(writer, step, clips, config.data_sample_rate)
+
+    if step == 0:
+        summaries.write_text(writer, step, "config", config.to_json())
+        summarize()
+    if step not in train_dir.steps():
+        save()
+    saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
+    progress = TrainingStatus(family, config, step, start_s)
+    with StopSignal() as stop, contextlib.closing(progress):
+        while not (stop.received or progress.is_over(step) or (stopping and stopping.is_over)):
+            metrics = _iterate(trainer, batches, slices)
+            step += 1
+            _check_finite(metrics, step, trainer.config, train_dir)
+            progress.add(metrics)
+            progress.advise(step)
+            if progress.is_due():
+                summaries.write_scalars(writer, step, progress.show(step))
+            if summarizing.is_due():
+                summarize()
+            if saving.is_due():
+                save()
+            if stopping and stopping.is_due():
+                evaluate()
+        if progress.has_news:
+            summaries.write_scalars(writer, step, progress.show(step))
+        if step not in train_dir.steps():
+            save()
+        if stopping and not (stop.received or stopping.has_evaluated(step)):
+            evaluate()
+    writer.close()
+    why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
+    print(f"{'stopped' if stop.received else 'done'}      step {step}, {why}saved to {train_dir}")
+    if stopping:
+        print(f"best      {stopping.describe_best()}")
+
+
+def _distribute(trainer, slices, step):
+    """The batches of all updates from a step on: each worker reads its share, each replica gets a part of it."""
+    first_batch = step * family_of(trainer.config).batches_per_step(trainer.config)
+
+    def make_worker_dataset(context):
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        dataset = loader.make_dataset(
+            slices,
+            replicas * trainer.replica_batch_size,
+            first_batch,
+            worker=context.input_pipeline_id,
+            workers=context.num_input_pipelines,
+        )
+        return dataset if replicas == 1 else dataset.rebatch(trainer.replica_batch_size, drop_remainder=True)
+
+    return trainer.strategy.distribute_datasets_from_function(make_worker_dataset)
+
+
+def _iterate(trainer, batches, slices):
+    """One iteration; returns its metrics as floats."""
+    try:
+        return {name: float(value) for name, value in trainer.iterate(batches).items()}
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"not enough memory for a training step; give a smaller {_flags(family_of(trainer.config).sizes)}"
+            f"--train_batch_size or --data_slice_len. {error.message.splitlines()[0][:200]}"
+        ) from error
+    except tf.errors.OpError as error:
+        # TensorFlow wraps what the loader raised; say the loader's own words.
+        raise slices.error or error from error
+
+
+def _check_finite(metrics, step, config, train_dir):
+    """Raises UserError where a metric is NaN or infinite: the weights are then lost."""
+    # With float16 the optimisers skip infinite gradients and lower their scale.
+    checked = [name for name in metrics if config.train_precision != "mixed_float16" or "gradient" not in name]
+    for name in checked:
+        if not math.isfinite(metrics[name]):
+            raise UserError(
+                f"training diverged: {name} is {metrics[name]} at step {step}. The checkpoint of step "
+                f"{train_dir.steps()[-1]} is whole. Try smaller {_flags(family_of(config).slows)}or "
+                "--train_precision float32."
+            )
+
+
+def _flags(names):
+    """Flags to choose from in a sentence."""
+    return "".join(f"--{name}, " for name in names)
+
+
+def choose_strategy():
+    """Returns the `tf.distribute.Strategy` of this machine: all GPUs, the one GPU, or the CPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")

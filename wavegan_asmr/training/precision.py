@@ -1,0 +1,73 @@
+"""The arithmetic that is fastest on this machine, found by trying."""
+
+import dataclasses
+import gc
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from wavegan_asmr.families import family_of
+
+CANDIDATES = ("float32", "mixed_bfloat16")
+"""float16 is none of them: it needs a loss scale, and its range is small."""
+
+_HOPELESS = 2.0
+"""Processors without bfloat16 emulate it, ten times slower: a whole iteration would take minutes."""
+
+
+def choose_precision(config, strategy):
+    """Times one iteration of training in each precision, and says what it found.
+
+    A precision whose forward pass of one clip takes twice as long as that of float32 is left out before.
+
+    Args:
+        config: `Config`.
+        strategy: `tf.distribute.Strategy`.
+
+    Returns:
+        String, the precision of the fastest iteration.
+    """
+    print(f"precision timing an iteration in {' and in '.join(CANDIDATES)} ...", flush=True)
+    forward_s = {each: _time_forward(config, each) for each in CANDIDATES}
+    hopeful = [each for each in CANDIDATES if forward_s[each] < _HOPELESS * forward_s["float32"]]
+    iteration_s = {}
+    for each in hopeful:
+        iteration_s[each] = _time_iteration(dataclasses.replace(config, train_precision=each), strategy)
+        # Two trainers may not fit where one does.
+        gc.collect()
+    fastest = min(iteration_s, key=iteration_s.get)
+    found = [
+        f"{each} {iteration_s[each]:.2f} s" if each in hopeful else f"{each} is not what this processor is made for"
+        for each in CANDIDATES
+    ]
+    print(f"precision {fastest}: an iteration takes {', '.join(found)}", flush=True)
+    return fastest
+
+
+def _time_forward(config, precision):
+    family = family_of(config)
+    generator = family.build_generator(config, precision)
+    generate = tf.function(lambda inputs: generator(inputs, training=False))
+    inputs = tf.constant(family.draw(config, np.random.default_rng(0), 1))
+    return _time(lambda: generate(inputs).numpy(), repeats=3)
+
+
+def _time_iteration(config, strategy):
+    trainer = family_of(config).make_trainer(config, strategy)
+    shape = [config.train_batch_size, config.data_slice_len, config.data_num_channels]
+    real = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensors(real).repeat()
+    batches = iter(strategy.experimental_distribute_dataset(dataset))
+    return _time(lambda: [value.numpy() for value in trainer.iterate(batches).values()], repeats=1)
+
+
+def _time(run, repeats):
+    """Seconds of the fastest of some runs; the first, which builds the graph, does not count."""
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start_s = time.monotonic()
+        run()
+        seconds.append(time.monotonic() - start_s)
+    return min(seconds)
