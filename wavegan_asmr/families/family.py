@@ -38,6 +38,17 @@ class Family:
         """
         return config
 
+    def check_memory(self, config, is_training=False):
+        """Refuses what cannot fit, before it is built.
+
+        Args:
+            config: `Config`.
+            is_training: Boolean, whether a batch is learned from, not only clips made.
+
+        Raises:
+            UserError: The networks alone are larger than this machine's memory.
+        """
+
     def batches_per_step(self, config):
         """Returns how many batches of recordings an iteration takes, an integer."""
         return 1

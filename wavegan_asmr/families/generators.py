@@ -46,6 +46,7 @@ class Generator:
             source, checkpoint = TrainDir(train_dir.join(BEST)), best.step
         self.config = source.read_config()
         self.family = family_of(self.config)
+        self.family.check_memory(self.config)
         self.network = self.family.build_generator(self.config, precision)
         part = self.family.generator_part(self.config)
         variables = {part: variables_by_name(self.network.variables)}
@@ -115,7 +116,8 @@ def fixed_inputs(train_dir, n):
         inputs = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         inputs = np.zeros([0, *shape], dtype)
-    except (ValueError, OSError, EOFError, MemoryError, OverflowError, SyntaxError, TypeError, LookupError) as error:
+    except Exception as error:
+        # NumPy reads the header as Python, so a damaged one may raise anything.
         raise UserError(
             f"{path} cannot be read: {' '.join(str(error).split())}. Delete it to have it made again."
         ) from error

@@ -1,8 +1,7 @@
 """Audio files and samples: probe, decode, resample, mix channels, convert, write.
 
 Samples are float32 `[frames, channels]`, nominally in [-1, 1]. libsndfile reads WAV, FLAC, OGG (Vorbis and
-Opus), MP3, AIFF and more; PyAV, where it is installed, reads what libsndfile does not (m4a/AAC, files without a
-length).
+Opus), MP3, AIFF and more; PyAV reads what libsndfile does not (m4a/AAC, files without a length).
 """
 
 import contextlib
@@ -23,6 +22,9 @@ EXTENSIONS = frozenset(
 
 BLOCK_FRAMES = 1 << 18
 """Frames decoded at once: bounds the memory that a long recording takes."""
+
+_MOST_CLIP_FRAMES = 1 << 30
+"""More frames than clips are written of: a header that lies would take all memory."""
 
 _MOST_FRAMES = 1 << 62
 """More frames than a file can have: libsndfile's word for an unknown length."""
@@ -205,14 +207,18 @@ def read_clips(path, clip_len):
         float32 array `[n, clip_len, channels]`.
 
     Raises:
-        AudioError: The file is not there or cannot be read.
+        AudioError: The file is not there, cannot be read, or holds something else.
     """
     if not os.path.exists(path):
         raise AudioError("no such file")
     with _open_soundfile(os.fspath(path)) as file:
-        x, pause_len = file.read(dtype="float32", always_2d=True), file.samplerate // 2
-    n = (len(x) + pause_len) // (clip_len + pause_len)
-    x = np.pad(x, [[0, n * (clip_len + pause_len) - len(x)], [0, 0]])
+        if file.frames > _MOST_CLIP_FRAMES:
+            raise AudioError(f"holds no clips of {clip_len} samples")
+        x, pause_len = check_finite(file.read(dtype="float32", always_2d=True)), file.samplerate // 2
+    n, rest = divmod(len(x) + pause_len, clip_len + pause_len)
+    if n < 1 or rest:
+        raise AudioError(f"holds no clips of {clip_len} samples")
+    x = np.pad(x, [[0, pause_len], [0, 0]])
     return x.reshape(n, clip_len + pause_len, -1)[:, :clip_len]
 
 
@@ -253,10 +259,9 @@ def _decode_soundfile(path):
 
 @contextlib.contextmanager
 def _open_pyav(path):
-    try:
-        import av
-    except ImportError as error:
-        raise AudioError("needs the package av: pip install -e '.[aac]' (wavegan[aac])") from error
+    # Brings all of FFmpeg, which few recordings need.
+    import av
+
     try:
         with av.open(path) as container:
             if not container.streams.audio:

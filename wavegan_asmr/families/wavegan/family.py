@@ -37,7 +37,7 @@ class WaveGAN(Family):
                 f"--{name} has an effect with --wavegan_loss {readers} only. Received: --wavegan_loss {loss.name}; "
                 "leave one of them out."
             )
-        _check_memory(config)
+        self.check_memory(config, is_training=True)
         beta1, beta2 = loss.betas or (None, None)
         return dataclasses.replace(
             config,
@@ -46,6 +46,25 @@ class WaveGAN(Family):
             wavegan_beta1=beta1,
             wavegan_beta2=beta2,
         )
+
+    def check_memory(self, config, is_training=False):
+        widths = [config.wavegan_dim * each for each in wavegan.channel_multipliers(config.data_slice_len)]
+        taps = config.wavegan_kernel_len * sum(a * b for a, b in zip([config.data_num_channels, *widths], widths))
+        grid = wavegan.GRID_LEN * widths[-1]
+        needed = taps + grid * config.wavegan_latent_dim
+        if is_training:
+            # Real and generated audio, and in each network the layer nearest to it.
+            samples = 2 * config.train_batch_size * config.data_slice_len * (config.data_num_channels + widths[0] // 4)
+            needed = _GENERATOR_COPIES * needed + _DISCRIMINATOR_COPIES * (taps + grid) + samples
+        needed *= _FLOAT_BYTES
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > there:
+            raise UserError(
+                f"this model needs more than {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; give "
+                "a smaller --wavegan_dim, --train_batch_size, --wavegan_latent_dim, --wavegan_kernel_len or "
+                f"--data_slice_len. Received: {config.wavegan_dim}, {config.train_batch_size}, "
+                f"{config.wavegan_latent_dim}, {config.wavegan_kernel_len}, {config.data_slice_len}."
+            )
 
     def batches_per_step(self, config):
         """One a discriminator update, and one for the generator where it is compared with recordings."""
@@ -96,23 +115,3 @@ def make_loss(config):
 def needs_recordings(config):
     """Whether an update of the generator takes recordings too, a boolean."""
     return config.wavegan_genr_texture > 0 or LOSSES[config.wavegan_loss].compares
-
-
-def _check_memory(config):
-    """Refuses networks whose weights, or whose first layers of a batch, alone are larger than the memory here."""
-    widths = [config.wavegan_dim * each for each in wavegan.channel_multipliers(config.data_slice_len)]
-    taps = config.wavegan_kernel_len * sum(a * b for a, b in zip([config.data_num_channels, *widths], widths))
-    grid = wavegan.GRID_LEN * widths[-1]
-    generator, discriminator = taps + grid * config.wavegan_latent_dim, taps + grid
-    weights = _GENERATOR_COPIES * generator + _DISCRIMINATOR_COPIES * discriminator
-    # Real and generated audio, and in each network the layer nearest to it.
-    activations = 2 * config.train_batch_size * config.data_slice_len * (config.data_num_channels + widths[0] // 4)
-    needed = _FLOAT_BYTES * (weights + activations)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        raise UserError(
-            f"training needs more than {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; give a "
-            "smaller --wavegan_dim, --train_batch_size, --wavegan_latent_dim, --wavegan_kernel_len or "
-            f"--data_slice_len. Received: {config.wavegan_dim}, {config.train_batch_size}, "
-            f"{config.wavegan_latent_dim}, {config.wavegan_kernel_len}, {config.data_slice_len}."
-        )
