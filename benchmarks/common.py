@@ -21,9 +21,10 @@ import sys
 import tempfile
 import time
 
-from absl import flags
+from absl import app, flags
 
 from wavegan_asmr import storage
+from wavegan_asmr.command_line import run
 from wavegan_asmr.config import SLICE_LENS
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import StatusLine, clock, peak_memory_bytes
@@ -350,6 +351,28 @@ def ratio(outcome, other, figure="seconds"):
     if not (outcome and other and outcome.figures.get(figure) and other.figures.get(figure)):
         return None
     return statistics.median(theirs / ours for ours, theirs in zip(outcome.figures[figure], other.figures[figure]))
+
+
+def run_benchmark(main, usage):
+    """Parses the flags that the modules have defined, calls `main` as a command and exits, see `run.run`.
+
+    Args:
+        main: Function of the arguments that are no flags (list of strings).
+        usage: String, the synopsis, shown by --help.
+    """
+    sys.modules["__main__"].__doc__ = usage
+    run.run(lambda: main(_parse_flags()), os.path.basename(sys.argv[0]))
+
+
+def _parse_flags():
+    app.define_help_flags()
+    try:
+        return flags.FLAGS(sys.argv)[1:]
+    except flags.Error as error:
+        raise UserError(f"{' '.join(str(error).split())} (--help lists the flags)") from error
+    except SystemExit:
+        # absl exits with 1 after --help, which did what was asked.
+        sys.exit(0)
 
 
 def say(text):

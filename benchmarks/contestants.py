@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import common, topology
 from benchmarks.common import Contestant, timed
-from wavegan_asmr.command_line import run
+from wavegan_asmr.command_line.run import start_tensorflow
 from wavegan_asmr.errors import UserError
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -86,11 +86,12 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
         batches: Function without arguments that makes a `tf.data.Dataset`, or None for constant ones.
         untimed: Integer, see `timed`.
     """
-    run.start_tensorflow()
+    start_tensorflow()
     import tensorflow as tf
 
     from wavegan_asmr.config import Config
-    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
+    from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
+    from wavegan_asmr.training.loop import choose_strategy
 
     config = Config(
         data_slice_len=slice_len,
@@ -99,7 +100,7 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
         train_precision=PRECISIONS[precision],
     )
     strategy = choose_strategy()
-    trainer = Trainer(config, strategy)
+    trainer = WaveGANTrainer(config, strategy)
     dataset = batches() if batches else tf.data.Dataset.from_tensors(_noise([batch_size, slice_len, 1])).repeat()
     iterator = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
     return timed(lambda: [float(value) for value in trainer.iterate(iterator).values()], untimed)
@@ -107,7 +108,7 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
 
 def textbook_training(slice_len, dim, batch_size, precision):
     """Turns of iterations of the textbook Keras implementation."""
-    run.start_tensorflow()
+    start_tensorflow()
     import tensorflow as tf
 
     from benchmarks import textbook
@@ -136,7 +137,7 @@ def generation(name, **case):
 
 def project_generation(slice_len, dim, batch_size, precision):
     """Turns of batches of this project's generator."""
-    run.start_tensorflow()
+    start_tensorflow()
     import wavegan
 
     return _keras_generation(wavegan.build_generator(slice_len, dim=dim, dtype=PRECISIONS[precision]), batch_size)
@@ -144,7 +145,7 @@ def project_generation(slice_len, dim, batch_size, precision):
 
 def textbook_generation(slice_len, dim, batch_size, precision):
     """Turns of batches of the textbook Keras generator."""
-    run.start_tensorflow()
+    start_tensorflow()
     from benchmarks import textbook
 
     return _keras_generation(textbook.build_generator(slice_len, dim, PRECISIONS[precision]), batch_size)
@@ -167,7 +168,7 @@ def pytorch_generation(slice_len, dim, batch_size, precision):
 
 def matmul(precision):
     """Turns of a matrix product of `MATMUL_SIZE`, the peak of the machine."""
-    run.start_tensorflow()
+    start_tensorflow()
     import tensorflow as tf
 
     x = tf.cast(_noise([MATMUL_SIZE, MATMUL_SIZE]), precision)
@@ -185,12 +186,13 @@ def check_pytorch(slice_len, dim=4, batch_size=2):
         UserError: PyTorch is not installed.
     """
     torch = _import_torch()
-    run.start_tensorflow()
+    start_tensorflow()
     import tensorflow as tf
 
     from benchmarks import pytorch
     from wavegan_asmr.config import Config
-    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
+    from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
+    from wavegan_asmr.training.loop import choose_strategy
 
     config = Config(
         data_slice_len=slice_len,
@@ -199,7 +201,7 @@ def check_pytorch(slice_len, dim=4, batch_size=2):
         wavegan_disc_phaseshuffle=0,
         train_precision="float32",
     )
-    trainer = Trainer(config, choose_strategy())
+    trainer = WaveGANTrainer(config, choose_strategy())
     gan = pytorch.WGAN(slice_len, dim, batch_size, phaseshuffle=0)
     pytorch.copy_generator(trainer.generator.get_weights(), gan.generator)
     pytorch.copy_discriminator(trainer.discriminator.get_weights(), gan.discriminator)

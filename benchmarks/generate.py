@@ -13,7 +13,7 @@ import time
 from absl import flags
 
 from benchmarks import common, contestants, topology
-from wavegan_asmr.command_line import run
+from wavegan_asmr.command_line.run import start_tensorflow
 
 USAGE = """Times real time (16 kHz) of the generator alone and of rendering a finished FLAC of an untrained model with
 generate.py, where its time goes, and its peak memory against length.
@@ -29,6 +29,7 @@ _SAMPLING_S = 0.005
 _SHOWN_PLACES = 12
 _SEED = 0
 _MAIN, _OTHERS = "main", "others"
+_PACKAGE = "wavegan_asmr"
 
 flags.DEFINE_list("dims", ["16", "64"], "Widths of the networks.")
 flags.DEFINE_list("batches", ["16", "64"], "Slices of a batch.")
@@ -103,7 +104,7 @@ class RenderedFile:
         speed: Float, times real time of the rendering, as generate.py says.
         whole_speed: Float, times real time of the whole command with its start.
         peak_memory_bytes: Integer.
-        settings: Dict, all of generate.py.
+        settings: Dict, those of `RenderSettings`.
     """
 
     dim: int
@@ -134,16 +135,17 @@ class Place:
 
 def make_train_dir(path, dim):
     """Makes the TRAIN_DIR of a training that has not begun; in a process of its own."""
-    run.start_tensorflow()
+    start_tensorflow()
     from wavegan_asmr.config import Config
-    from wavegan_asmr.families.wavegan.trainer import Trainer, choose_strategy
+    from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
     from wavegan_asmr.train_dir import TrainDir
+    from wavegan_asmr.training.loop import choose_strategy
 
     train_dir = TrainDir(path)
     config = Config(data_slice_len=_SLICE_LEN, wavegan_dim=dim, train_seed=_SEED, train_precision="float32")
     train_dir.create()
     train_dir.write_config(config)
-    train_dir.save(Trainer(config, choose_strategy()).checkpoint, 0, keep=1)
+    train_dir.save(WaveGANTrainer(config, choose_strategy()).checkpoint, 0, keep=1)
 
 
 def render(train_dir, dim, precision, minutes):
@@ -174,19 +176,21 @@ def sample_rendering(train_dir, settings):
 
     Args:
         train_dir: Path-like.
-        settings: Dict, all of generate.py.
+        settings: Dict, those of `RenderSettings`.
 
     Returns:
         List of (thread, place, share of the time), the most frequent first: the innermost function of the project in
         the thread that leads and in the others, which may work at the same time.
     """
-    run.start_tensorflow()
+    start_tensorflow()
     from wavegan_asmr.rendering import render
+    from wavegan_asmr.rendering.settings import OutputSettings, RenderSettings
 
     out = f"{train_dir}-sampled.flac"
+    arguments = [train_dir], OutputSettings(out=out, overwrite=True), RenderSettings(**settings)
     seen, samples = collections.Counter(), 0
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=_MAIN) as pool:
-        done = pool.submit(render.render, [train_dir], out, settings | {"overwrite": True})
+        done = pool.submit(render.render, *arguments)
         while not done.done():
             time.sleep(_SAMPLING_S)
             samples += 1
@@ -203,9 +207,11 @@ def sample_rendering(train_dir, settings):
 def _place(frame):
     """The innermost function of the project in a stack, or None."""
     while frame:
-        folder, name = os.path.split(frame.f_code.co_filename)
-        if folder == common.ROOT:
-            return f"{os.path.splitext(name)[0]}.{frame.f_code.co_qualname}".replace(".<locals>", "")
+        path = os.path.relpath(frame.f_code.co_filename, common.ROOT)
+        folder = os.path.dirname(path)
+        if folder == "" or folder.split(os.sep)[0] == _PACKAGE:
+            module = os.path.splitext(path)[0].removeprefix(_PACKAGE + os.sep).replace(os.sep, ".")
+            return f"{module}.{frame.f_code.co_qualname}".replace(".<locals>", "")
         frame = frame.f_back
     return None
 
@@ -249,4 +255,4 @@ def _draw(generators, names):
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

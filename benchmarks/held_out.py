@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 
 from wavegan_asmr import storage
-from wavegan_asmr.command_line import run
+from wavegan_asmr.command_line.run import start_tensorflow
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import plots
-from wavegan_asmr.train_dir import TrainDir, generate_clips
+from wavegan_asmr.train_dir import TrainDir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,40 +104,40 @@ def measure(train_dir, held_out, eval_n, classifier):
         that are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th
         percentile of the held-out recordings'; "inception_score".
     """
-    run.start_tensorflow(use_gpus=False)
+    start_tensorflow(use_gpus=False)
     import loader
-    from wavegan_asmr.classification import network
-    from wavegan_asmr.evaluation import distances, evaluator
+    from wavegan_asmr.classification import files
+    from wavegan_asmr.evaluation import distances, metrics
+    from wavegan_asmr.evaluation import measuring
+    from wavegan_asmr.families.generators import Generator
 
-    directory = TrainDir(train_dir)
-    config = directory.read_config()
-    generator, step = directory.load_generator()
+    generator = Generator(TrainDir(train_dir))
+    config = generator.config
 
     def measure_recordings(folder):
         recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
         slices = loader.Slices.from_config(recordings, config)
-        return evaluator.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
+        return measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
 
     random = np.random.default_rng([config.train_seed, _LATENTS])
-    z = random.uniform(-1, 1, [eval_n, config.wavegan_latent_dim]).astype(np.float32)
-    clips = generate_clips(generator, z, _BATCH)
-    generated = evaluator.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
+    clips = generator.clips(generator.draw(random, eval_n), _BATCH)
+    generated = measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
     training, held = measure_recordings(config.data_dir), measure_recordings(held_out)
-    distances, _ = evaluator.nearest(held.log_mels, training.log_mels)
+    own, _ = nearest(held.log_mels, training.log_mels)
     most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
 
     def describe(x, to_training):
-        values = evaluator.compare(x, held.embeddings, [to_training], distances)
+        values = metrics.compute(metrics.Comparison(x, held.embeddings, [to_training], own))
         is_clipped, repeats = x.facts["clipped"] > _CLIPPED_MOST, x.facts["autocorrelation"] > most
         faulty = np.mean((x.facts["silent"] > 0) | is_clipped | repeats)
         return {metric: value for metric, (value, _) in values.items()} | {"faulty": float(faulty)}
 
-    beside = describe(training, distances)
-    to_training, _ = evaluator.nearest(generated.log_mels, training.log_mels)
+    beside = describe(training, own)
+    to_training, _ = nearest(generated.log_mels, training.log_mels)
     found = {metric: (value, beside[metric]) for metric, value in describe(generated, to_training).items()}
-    found["steps"] = step, None
+    found["steps"] = generator.step, None
     if classifier:
-        trained = network.load(classifier)
+        trained = files.load(classifier)
         probabilities = np.concatenate(
             [trained.classifier.probabilities(clips[i : i + _BATCH]) for i in range(0, eval_n, _BATCH)]
         )
@@ -155,15 +155,15 @@ def draw(train_dirs, held_out, title, path):
         title: String.
         path: Path-like, of the PNG.
     """
-    run.start_tensorflow(use_gpus=False)
+    start_tensorflow(use_gpus=False)
     import loader
+    from wavegan_asmr.families.generators import Generator, fixed_inputs
 
     rows = []
     for label, train_dir in train_dirs.items():
-        directory = TrainDir(train_dir)
-        config = directory.read_config()
-        generator, step = directory.load_generator()
-        rows.append((f"{label}, step {step}", generate_clips(generator, directory.latents(config, _DRAWN), _DRAWN)))
+        generator = Generator(TrainDir(train_dir))
+        config, inputs = generator.config, fixed_inputs(generator.train_dir, _DRAWN)
+        rows.append((f"{label}, step {generator.step}", generator.clips(inputs, _DRAWN)))
     recordings, _ = loader.open_recordings(held_out, config.data_sample_rate, config.data_num_channels)
     real = loader.Slices.from_config(recordings, config).read(0, _DRAWN)
     figure = plots.grid([("held out", real), *rows], config.data_sample_rate, title)

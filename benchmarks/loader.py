@@ -14,7 +14,7 @@ import loader
 from benchmarks import common, contestants
 from benchmarks.common import Contestant
 from benchmarks.sound_sets import SETS, SOURCE_RATE_HZ, write_set
-from wavegan_asmr.command_line import run
+from wavegan_asmr.command_line.run import start_tensorflow
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import files
 from wavegan_asmr.sound.pcm_cache import PcmCache
@@ -122,7 +122,7 @@ def loading_turns(batches, batch_size, cold_files=(), cold_cache=None):
         cold_files: Paths that are not to be in memory at first.
         cold_cache: Path of a folder that is not to be there at first, or None.
     """
-    run.start_tensorflow()
+    start_tensorflow()
 
     def turn(least_s):
         if cold_cache:
@@ -284,4 +284,4 @@ def _draw(loading):
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

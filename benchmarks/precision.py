@@ -10,7 +10,7 @@ import sys
 from absl import flags
 
 from benchmarks import common, contestants
-from wavegan_asmr.command_line import run
+from wavegan_asmr.command_line.run import start_tensorflow
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 
@@ -102,7 +102,7 @@ def run(precision, seed):
 
 def read_losses(train_dir, steps):
     """Returns the means of the losses over the last tenth of the steps, from TensorBoard's files: a dict."""
-    run.start_tensorflow()
+    start_tensorflow()
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENSORS, EventAccumulator
     from tensorboard.util import tensor_util
 
@@ -172,4 +172,4 @@ def _draw(runs):
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

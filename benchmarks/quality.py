@@ -18,7 +18,6 @@ from absl import flags
 
 from benchmarks import common, held_out
 from wavegan_asmr import storage
-from wavegan_asmr.command_line import run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import features
 
@@ -257,4 +256,4 @@ def _draw(names, variants, measured):
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

@@ -7,7 +7,6 @@ import sys
 from absl import flags
 
 from benchmarks import common
-from wavegan_asmr.command_line import run
 from wavegan_asmr.progress import StatusLine
 
 USAGE = """Seconds of --help of every script, the best of --rounds.
@@ -47,4 +46,4 @@ def scripts():
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

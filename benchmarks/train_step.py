@@ -5,7 +5,6 @@ import dataclasses
 from absl import flags
 
 from benchmarks import common, contestants, topology
-from wavegan_asmr.command_line import run
 
 USAGE = """Seconds of an iteration (5 updates of the discriminator, 1 of the generator, wgan-gp, phase shuffle 2)
 of this project, a textbook Keras implementation and PyTorch, by turns.
@@ -124,4 +123,4 @@ def _draw(results, names):
 
 
 if __name__ == "__main__":
-    run.run(main, USAGE)
+    common.run_benchmark(main, USAGE)

@@ -11,10 +11,12 @@ from wavegan_asmr.command_line import backup, flags, train
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
+from wavegan_asmr.evaluation import metrics
 from wavegan_asmr.evaluation.settings import EvaluationSettings
 from wavegan_asmr.exchange.exporters import EXPORTERS
 from wavegan_asmr.families import FAMILIES
 from wavegan_asmr.networks.losses import LOSSES
+from wavegan_asmr.rendering import formats
 from wavegan_asmr.rendering.settings import AgainSettings, OutputSettings, PreviewSettings, RenderSettings
 from wavegan_asmr.settings import KINDS
 
@@ -66,6 +68,8 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
     "verbs": _verbs,
     "families": lambda: _rows(["family", "what it is"], [[f"`{f.name}`", f.words] for f in FAMILIES.values()]),
     "losses": _losses,
+    "metrics": lambda: [*_rows(["metric", "what it says", "how it is measured", "good is"], []), *metrics.table()],
+    "formats": formats.table,
     "exporters": lambda: _rows(["format", "what it is"], [[f"`{name}`", e.words] for name, e in EXPORTERS.items()]),
 }
 """Name of a table -> function that returns its lines."""

@@ -2,9 +2,12 @@
 
 import os
 import pathlib
+import re
+import runpy
 import signal
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -70,6 +73,36 @@ def command():
         return process
 
     return run
+
+
+@pytest.fixture
+def run_here(monkeypatch, capfd):
+    """Function: runs a script like `command` but in this process, where TensorFlow has started already."""
+    import tensorflow as tf
+
+    from wavegan_asmr.command_line import run
+
+    # TensorFlow's devices cannot change any more, and its log was on before.
+    monkeypatch.setattr(run, "start_tensorflow", lambda **options: tf.get_logger().setLevel("ERROR"))
+
+    def run_script(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capfd.readouterr()
+        handler, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+        returncode = 0
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as error:
+            returncode = error.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+            sys.unraisablehook = hook
+        stdout, stderr = capfd.readouterr()
+        # C++ logs with another level here than after `run.start_tensorflow`.
+        stderr = re.sub(r"^[IWE]\d{4} .*\n", "", stderr, flags=re.MULTILINE)
+        return types.SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
+
+    return run_script
 
 
 @pytest.fixture

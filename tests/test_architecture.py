@@ -16,7 +16,7 @@ ALLOWED = {
     "wavegan": {"networks"},
     "loader": {"sound", "progress", "errors"},
     "setup": set(),
-} | dict.fromkeys(SCRIPTS, {"command_line"})
+} | {script: {"command_line"} for script in SCRIPTS}
 """Single module -> the rooms of the package that it may import."""
 
 USERS = {"wavegan": {"families"}, "loader": {"training", "evaluation", "classification"}}

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import ROOT
-from test_commands import wait_until
+from processes import wait_until
 
 import wavegan
 from benchmarks import common, contestants, held_out, sound_sets, textbook, topology

@@ -1,18 +1,16 @@
-"""The training directory: settings, checkpoints, damage, latents."""
+"""The training directory: settings, checkpoints, damage, the best checkpoint."""
 
 import dataclasses
 import json
 import os
 import resource
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from wavegan_asmr.config import Config, merge
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.train_dir import TrainDir
-from wavegan_asmr.training.loop import resolve_config
+from wavegan_asmr.train_dir import BEST, Best, TrainDir
 
 
 @pytest.fixture
@@ -119,35 +117,33 @@ def test_half_written_checkpoints_are_not_there(train_dir):
     assert train_dir.steps() == [1]
 
 
-def test_latents_are_fixed(train_dir):
-    config = Config(wavegan_latent_dim=3, train_seed=5)
-    few = train_dir.latents(config, 4)
-    many = train_dir.latents(config, 9)
-    np.testing.assert_array_equal(many[:4], few)
-    np.testing.assert_array_equal(train_dir.latents(config, 4), few)
-    assert many.dtype == np.float32
-    assert np.abs(many).max() <= 1
-    with pytest.raises(UserError, match=r"z.npy must be \[n, 7\]. Received: \[9, 3\]"):
-        train_dir.latents(Config(wavegan_latent_dim=7), 4)
+def test_best_round_trip(train_dir):
+    assert train_dir.read_best() is None
+    for step in (1, 2):
+        train_dir.save(make_checkpoint(float(step))[1], step, keep=5)
+        assert train_dir.keep_best(Best(step, 0.5 / step, "digest"))
+        assert train_dir.read_best() == Best(step, 0.5 / step, "digest")
+        assert TrainDir(train_dir.join(BEST)).steps() == [step]
+    # One that the training has deleted leaves what is there.
+    assert not train_dir.keep_best(Best(3, 0.1))
+    assert train_dir.read_best() == Best(2, 0.25, "digest")
 
 
-def test_latents_are_no_pickle(train_dir):
-    np.save(train_dir.join("preview", "z.npy"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="cannot be read"):
-        train_dir.latents(Config(), 1)
-
-
-def test_a_preset_is_settled_once(train_dir, tmp_path):
-    """What a preset comes to may change from version to version; a training goes on as it began."""
-    given = {"data_dir": "a", "preset": "asmr", "wavegan_dim": 32}
-    begun = resolve_config(train_dir, given)
-    assert (begun.wavegan_loss, begun.train_batch_size, begun.wavegan_dim) == ("hinge", 16, 32)
-    train_dir.write_config(dataclasses.replace(begun, wavegan_gp_lambda=0.7))
-    for again in (given, {"preset": "asmr"}, {}):
-        config = resolve_config(train_dir, again)
-        assert (config.wavegan_gp_lambda, config.wavegan_dim) == (0.7, 32)
-    with pytest.raises(UserError, match=r"--preset .*stored 'asmr', received 'paper'"):
-        resolve_config(train_dir, {"preset": "paper"})
-    # Fine-tuning keeps to the preset too, and to what overrode it in the networks.
-    tuned = resolve_config(TrainDir(tmp_path / "tuned"), {"data_dir": "b", "train_init_from": train_dir.path})
-    assert (tuned.preset, tuned.wavegan_loss, tuned.wavegan_dim) == ("asmr", "hinge", 32)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not valid JSON"),
+        ("[1]", "not a JSON object"),
+        ('{"step": "2", "frechet_distance": 1}', r"step: expected int, got str"),
+        ('{"step": 2}', "frechet_distance"),
+        ('{"step": 2, "frechet_distance": NaN}', "frechet_distance must be finite"),
+        ('{"step": -1, "frechet_distance": 1}', "step and frechet_distance"),
+    ],
+)
+def test_damaged_best_is_an_error_that_names_file_and_field(train_dir, text, words):
+    train_dir.save(make_checkpoint()[1], 2, keep=5)
+    train_dir.keep_best(Best(2, 1.0))
+    with open(train_dir.join(BEST, "best.json"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with pytest.raises(UserError, match=rf"best/best\.json: .*{words}.*; delete '.*best' and evaluate again\."):
+        train_dir.read_best()

@@ -125,7 +125,8 @@ def parse_json(text, kind, forbid_unknown=False):
         raise UserError(f"unknown setting {unknown[0]}; it was written by another version")
     try:
         return msgspec.convert(values, kind)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeEncodeError) as error:
+        # JSON can escape half of a character, which is no text.
         # "Expected `int`, got `str` - at `$.pieces[0].start`"
         reason, _, place = str(error).partition(" - at ")
         field = place.strip("`").removeprefix("$.")

@@ -6,8 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 import types
 
 import matplotlib.image
@@ -16,12 +14,14 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import REFERENCE, ROOT, TINY
+from processes import flip_bytes, read_until, stop, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import preview
-from wavegan_asmr.command_line import run
 from wavegan_asmr.config import PRESETS, Config, model_settings
 from wavegan_asmr.exchange import export
+from wavegan_asmr.families.generators import Generator
+from wavegan_asmr.rendering.preview import preview
+from wavegan_asmr.rendering.settings import PreviewSettings
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
 
@@ -64,11 +64,9 @@ def train_dir(trained, tmp_path):
     return shutil.copytree(trained.path, tmp_path / "train")
 
 
-@pytest.fixture
-def preview_here(monkeypatch):
-    """Function: `preview.preview` in this process, whose devices are settled."""
-    monkeypatch.setattr(run, "start_tensorflow", lambda **options: None)
-    return preview.preview
+def preview_here(path, n):
+    """Previews the newest checkpoint in this process."""
+    preview(path, PreviewSettings(preview_n=n))
 
 
 @pytest.fixture
@@ -79,45 +77,6 @@ def start_training(start_command, recordings, tmp_path):
         return start_command("train_wavegan.py", "train", tmp_path / "train", "--data_dir", recordings, *TINY, *flags)
 
     return start
-
-
-def read_until(process, text, timeout_s=300):
-    """Reads what a process prints up to a line with a text; returns all of it."""
-    output = ""
-    timer = threading.Timer(timeout_s, process.kill)
-    timer.start()
-    try:
-        for line in process.stdout:
-            output += line
-            if text in line:
-                return output
-    finally:
-        timer.cancel()
-    raise AssertionError(f"{text!r} was never printed:\n{output}")
-
-
-def wait_until(condition, process=None, timeout_s=300):
-    """Waits for a condition while a process runs."""
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "waited in vain"
-        if process and process.poll() is not None:
-            raise AssertionError(process.stdout.read())
-        time.sleep(0.002)
-
-
-def stop(process, number=signal.SIGINT):
-    """Sends a signal; returns what the process printed until it ended with exit code 0."""
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert "Traceback" not in output
-    return output
-
-
-def flip_bytes(path):
-    """Damages all of a file but its length."""
-    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
 
 
 def events(folder):
@@ -236,7 +195,7 @@ def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_p
     # What is exported has the noise of the generator it comes from.
     z = tf.random.stateless_uniform([3, stored["wavegan_latent_dim"]], [1, 2], -1, 1)
     audio, _ = unpack(tf.saved_model.load(export.export(train)).signatures["serving_default"](z=z))
-    np.testing.assert_allclose(audio, TrainDir(train).load_generator()[0](z), atol=1e-6)
+    np.testing.assert_allclose(audio, Generator(TrainDir(train)).network(z), atol=1e-6)
     output = command("train_wavegan.py", "train", train, "--train_max_steps=2").stdout
     assert "resuming  step 1" in output
     for path, name, words in (
@@ -372,7 +331,7 @@ def test_preview(command, train_dir, line, steps, n):
     assert found["preview/spectrograms"] == ("images", steps)
 
 
-def test_preview_renders_the_same_latents_again(preview_here, train_dir):
+def test_preview_renders_the_same_latents_again(train_dir):
     wav = train_dir / "preview" / "00000004.wav"
     latents = np.load(train_dir / "preview" / "z.npy")
     assert latents.shape == (32, 4)
@@ -403,7 +362,7 @@ def test_preview_watches_a_training(start_training, start_command, tmp_path):
 # Backup.
 
 
-def test_backup_beside_a_training(start_training, start_command, preview_here, tmp_path):
+def test_backup_beside_a_training(start_training, start_command, tmp_path):
     train_dir, folder = TrainDir(tmp_path / "train"), tmp_path / "train" / "backup"
     process = start_training("--train_save_secs=1", "--train_keep=1")
     wait_until(lambda: train_dir.steps()[-1:] > [0], process)
@@ -441,7 +400,7 @@ def test_backup_leaves_out_a_damaged_checkpoint(command, train_dir):
 # SavedModel.
 
 
-def test_infer(command, preview_here, train_dir, tmp_path):
+def test_infer(command, train_dir, tmp_path):
     command("train_wavegan.py", "infer", train_dir, "--checkpoint=2")
     assert (train_dir / "infer" / "step").read_text() == "2\n"
     output = command("train_wavegan.py", "infer", train_dir).stdout
@@ -466,7 +425,7 @@ def test_infer(command, preview_here, train_dir, tmp_path):
 # A training of the reference.
 
 
-def test_import_of_a_reference_training(command, preview_here, recordings, tmp_path, capsys):
+def test_import_of_a_reference_training(command, recordings, tmp_path, capsys):
     train_dir = tmp_path / "train"
     output = command("train_wavegan.py", "import", train_dir, REFERENCE / "tf1_run").stdout
     assert "step 783 of" in output and f"train_wavegan.py train {train_dir} --data_dir" in output

@@ -2,46 +2,40 @@
 
 import contextlib
 import dataclasses
-import importlib
 import json
 import os
 import pathlib
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import types
 
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
-from absl import flags
 from conftest import REFERENCE, ROOT, TINY
-from test_commands import flip_bytes
+from processes import check_mistake, flip_bytes, tiny_settings
 
-from wavegan_asmr import config
-from wavegan_asmr.command_line import run
+from wavegan_asmr import config, settings
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
 
 SCRIPTS = ["train_wavegan.py", "preview.py", "backup.py"]
+VERBS = ["train", "preview", "incept", "infer", "import"]
+"""Of train_wavegan.py."""
 NEWEST_DATA, NEWEST_INDEX = "ckpt-2.data-00000-of-00001", "ckpt-2.index"
 
 WITHOUT_TENSORBOARD = """
+import runpy
 import sys
 
 sys.modules["tensorboard"] = None
 sys.path.insert(0, {root!r})
-from wavegan_asmr.command_line import run
-import {module}
-
-run.run({module}.main, {module}.USAGE)
+runpy.run_path({script!r}, run_name="__main__")
 """
 INTERRUPTED_IN_A_FINALIZER = """
 import os
@@ -60,7 +54,7 @@ class Handle:
             time.sleep(0.1)
 
 
-def main(positional):
+def main():
     handle = Handle()
     del handle
     print("the finalizer was left")
@@ -68,17 +62,8 @@ def main(positional):
     print("never stopped")
 
 
-run.run(main, "usage")
+run.run(main, "finalizer")
 """
-
-
-def tiny_settings(folder, **more):
-    """The flags TINY as settings, and recordings in a folder."""
-    (folder / "recordings").mkdir(exist_ok=True)
-    soundfile.write(folder / "recordings" / "rain.wav", np.random.default_rng(0).normal(0, 0.1, 64000), 16000)
-    named = dict(flag.removeprefix("--").split("=") for flag in TINY)
-    paths = {"data_dir": str(folder / "recordings"), "data_cache_dir": str(folder / "cache")}
-    return {name: int(value) if value.isdecimal() else value for name, value in named.items()} | paths | more
 
 
 @pytest.fixture(scope="module")
@@ -93,46 +78,6 @@ def trained(tmp_path_factory):
 def train_dir(trained, tmp_path):
     """A copy of `trained` to change."""
     return shutil.copytree(trained, tmp_path / "train")
-
-
-@pytest.fixture
-def run_here(monkeypatch, capfd):
-    """Function: runs a script like `command` but in this process, where TensorFlow has started already."""
-    # TensorFlow's devices cannot change any more, and its log was on before.
-    monkeypatch.setattr(run, "start_tensorflow", lambda **options: tf.get_logger().setLevel("ERROR"))
-
-    def run(script, *arguments):
-        module = importlib.import_module(script.removesuffix(".py"))
-        for name in flags.FLAGS:
-            flags.FLAGS[name].unparse()
-        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
-        capfd.readouterr()
-        handler, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
-        returncode = 0
-        try:
-            run.run(module.main, module.USAGE)
-        except SystemExit as error:
-            returncode = error.code or 0
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-            sys.unraisablehook = hook
-        stdout, stderr = capfd.readouterr()
-        # C++ logs with another level here than after `run.start_tensorflow`.
-        stderr = re.sub(r"^[IWE]\d{4} .*\n", "", stderr, flags=re.MULTILINE)
-        return types.SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr)
-
-    return run
-
-
-def check_mistake(process, *words, lines=1):
-    """Checks that a process ended with one line about a mistake that holds the words."""
-    assert process.returncode == 2, process.stdout + process.stderr
-    assert "Traceback" not in process.stderr
-    assert process.stderr.count("\n") == lines, process.stderr
-    last = process.stderr.splitlines()[-1]
-    assert re.match(r"\w+\.py: ", last)
-    for word in words:
-        assert str(word) in last
 
 
 @contextlib.contextmanager
@@ -156,10 +101,12 @@ def out_of_range():
             yield field.name, rules["at_least"] - 1
         if rules["at_most"] is not None:
             yield field.name, rules["at_most"] + 1
+        elif field.type in (int, float):
+            yield field.name, field.type(settings.LARGEST + 1)
         if rules["below"] is not None:
             yield field.name, rules["below"]
-        if rules["choices"]:
-            yield field.name, type(rules["choices"][0])("12345")
+        if allowed := settings.choices(field):
+            yield field.name, type(allowed[0])("12345")
 
 
 def of_another_type():
@@ -190,7 +137,7 @@ def changes(kinds):
     others = {"data_sample_rate": 8000, "data_min_level_db": -6.0}
     by_type = {bool: True, str: "other", int: 12, float: 0.25, float | None: 0.25}
     for field in dataclasses.fields(Config):
-        choices = [choice for choice in field.metadata["choices"] or () if choice != field.default]
+        choices = [choice for choice in settings.choices(field) or () if choice != field.default]
         if field.metadata["kind"] in kinds:
             yield field.name, choices[0] if choices else others.get(field.name, by_type[field.type])
 
@@ -237,6 +184,10 @@ def test_machine_setting_may_change_and_is_remembered(name, value):
         ("train_wavegan.py train t --wavegan_gp_lambda=x", "--wavegan_gp_lambda|x"),
         ("train_wavegan.py train t --data_normalize=maybe", "--data_normalize|maybe"),
         ("train_wavegan.py train t --data_dir", "--data_dir"),
+        ("train_wavegan.py train t --preview_n=3", "--preview_n is not a flag of train; preview take it."),
+        ("train_wavegan.py preview t --train_keep=3", "--train_keep is not a flag of preview; train, check take it."),
+        ("preview.py t --notrain_ema", "ema"),
+        ("backup.py t 1 --watch", "--watch is not a flag of backup; preview, evaluate, incept take it."),
         ("preview.py", "TRAIN_DIR"),
         ("preview.py a b", "TRAIN_DIR|'a b'"),
         ("preview.py t --preview_n=0", "--preview_n|0"),
@@ -327,9 +278,9 @@ def test_missing_data_dir_in_a_process(command, tmp_path):
         (b"[1, 2]", "not a JSON object"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b'{"wavegan_depth": 1}', "unknown setting wavegan_depth|another version"),
-        (b'{"wavegan_dim": "1"}', "--wavegan_dim must be|'1'"),
+        (b'{"wavegan_dim": "1"}', "wavegan_dim: expected int, got str"),
         (b'{"wavegan_dim": 0}', "--wavegan_dim must be at least 1|0"),
-        (b'{"wavegan_loss": null}', "--wavegan_loss must be|None"),
+        (b'{"wavegan_loss": null}', "wavegan_loss: expected str, got null"),
         (b'{"train_save_secs": NaN}', "--train_save_secs must be|nan"),
     ],
 )
@@ -504,7 +455,11 @@ def test_full_disk_while_saving(run_here, tmp_path):
 @pytest.mark.parametrize(
     ("line", "largest_file", "words"),
     [
-        ("train_wavegan.py train {} --train_max_steps=3", 10_000, "--data_cache_dir|File too large"),
+        (
+            "train_wavegan.py train {} --train_max_steps=3 --data_cache_dir={new}",
+            10_000,
+            "--data_cache_dir|File too large",
+        ),
         ("train_wavegan.py train {} --train_max_steps=3 --data_cache_dir={cache}", 10_000, "{}"),
         (
             "train_wavegan.py train {}/new --data_dir={data} {tiny} --data_cache_dir={cache}",
@@ -518,9 +473,9 @@ def test_full_disk_while_saving(run_here, tmp_path):
         ("backup.py {} --once", 10_000, "cannot write the backup"),
     ],
 )
-def test_full_disk(run_here, trained, train_dir, line, largest_file, words):
+def test_full_disk(run_here, trained, train_dir, tmp_path, line, largest_file, words):
     with full_disk(largest_file):
-        folders = {"data": trained.parent / "recordings", "cache": trained.parent / "cache"}
+        folders = {"data": trained.parent / "recordings", "cache": trained.parent / "cache", "new": tmp_path / "cache"}
         process = run_here(*line.format(train_dir, tiny=" ".join(TINY), **folders).split())
     check_mistake(process, *words.format(train_dir).split("|"))
     assert TrainDir(train_dir).damage(2) is None
@@ -576,11 +531,11 @@ def test_folder_that_cannot_be_written(run_here, read_only, line, words):
 # The machine.
 
 
-@pytest.mark.parametrize("module", ["preview", "train_wavegan"])
-def test_tensorboard_is_missing(trained, tmp_path, module):
+@pytest.mark.parametrize("script", ["preview.py", "train_wavegan.py"])
+def test_tensorboard_is_missing(trained, tmp_path, script):
     train_dir = shutil.copytree(trained, tmp_path / "train")
-    code = WITHOUT_TENSORBOARD.format(root=str(ROOT), module=module)
-    arguments = [train_dir] if module == "preview" else ["train", train_dir, "--train_max_steps=3"]
+    code = WITHOUT_TENSORBOARD.format(root=str(ROOT), script=str(ROOT / script))
+    arguments = [train_dir] if script == "preview.py" else ["train", train_dir, "--train_max_steps=3"]
     process = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300, cwd=tmp_path
     )
@@ -620,22 +575,48 @@ def test_reader_takes_one_line():
 
 
 @pytest.mark.parametrize(
-    ("script", "names"),
+    ("line", "names"),
     [
-        ("train_wavegan.py", [*json.loads(Config().to_json()), "dry_run", "preview_n", "checkpoint", "all", "watch"]),
+        ("train_wavegan.py train", [*json.loads(Config().to_json()), "dry_run"]),
+        ("train_wavegan.py preview", ["preview_n", "checkpoint", "all", "watch"]),
+        ("train_wavegan.py infer", ["checkpoint"]),
+        ("train_wavegan.py import", []),
         ("preview.py", ["preview_n", "checkpoint", "all", "watch"]),
         ("evaluate.py", ["data_dir", "eval_n", "compare", "checkpoint", "all", "watch"]),
         ("backup.py", ["keep", "once"]),
     ],
 )
-def test_help(script, names):
+def test_help(line, names):
+    script, *verb = line.split()
     process = subprocess.run(
-        [sys.executable, "-X", "importtime", ROOT / script, "--help"], capture_output=True, text=True, timeout=300
+        [sys.executable, "-X", "importtime", ROOT / script, *verb, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert process.returncode == 0
-    assert f"{script} " in process.stdout.partition("flags:")[0]
-    shown = re.findall(r"--(?:\[no\])?(\w+):", process.stdout)
-    assert set(names) <= set(shown)
-    imported = set(re.findall(r"\| +([\w.]+)$", process.stderr, re.MULTILINE))
+    usage, head, described = process.stdout.partition(f"\nFlags of {line}:\n")
+    assert head and f"wavegan {(verb or [script.removesuffix('.py')])[0]} " in usage
+    shown = re.findall(r"^  --(?:\[no\])?(\w+)$", described, re.MULTILINE)
+    assert sorted(shown) == sorted([*names, "help"])
+    check_light(process.stderr)
+
+
+def test_help_without_a_verb():
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "train_wavegan.py", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0
+    assert re.findall(r"^    train_wavegan.py (\w+) ", process.stdout, re.MULTILINE) == VERBS
+    assert "train_wavegan.py VERB --help" in process.stdout
+    check_light(process.stderr)
+
+
+def check_light(import_times):
+    """Checks that Python imported nothing that takes long."""
+    imported = set(re.findall(r"\| +([\w.]+)$", import_times, re.MULTILINE))
     assert "absl.flags" in imported
     assert not imported & {"tensorflow", "keras", "librosa", "matplotlib", "soundfile"}

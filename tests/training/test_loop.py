@@ -1,20 +1,12 @@
-"""The trainer and the loop: exact resuming, replicas, the average, budgets, divergence, memory."""
+"""The loop: what it remembers, divergence."""
 
-import os
-import subprocess
-import sys
+import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import ROOT
 
-import loader
-from wavegan_asmr import progress
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.families.wavegan.trainer import Trainer
-from wavegan_asmr.networks import texture
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
 
@@ -26,235 +18,6 @@ SMALL = {
     "wavegan_disc_nupdates": 2,
     "train_precision": "float32",
 }
-
-
-@pytest.fixture
-def slices(recordings):
-    opened, _ = loader.open_recordings(recordings)
-    return loader.Slices(opened, SMALL["data_slice_len"])
-
-
-def make_trainer(strategy=None, **settings):
-    return Trainer(Config(**SMALL | settings), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
-
-
-def iterate(trainer, slices, steps):
-    batches = iter(loop._distribute(trainer, slices, int(trainer.step.numpy())))
-    return [{name: float(value) for name, value in trainer.iterate(batches).items()} for _ in range(steps)]
-
-
-def weights(trainer):
-    return [
-        variable.numpy()
-        for part in (trainer.generator, trainer.discriminator, trainer.ema)
-        for variable in part.variables
-    ]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"wavegan_loss": "wgan-gp", "wavegan_disc_phaseshuffle_per": "example"},
-        {"wavegan_loss": "wgan", "train_ema": 0.0},
-        {"wavegan_loss": "lsgan", "wavegan_batchnorm": True},
-        {"wavegan_loss": "dcgan", "train_precision": "mixed_bfloat16"},
-        {"wavegan_loss": "wgan-gp", "train_precision": "mixed_float16"},
-        {"wavegan_genr_texture": 5.0, "wavegan_gp_every": 3, "wavegan_genr_noise": True, "wavegan_lr_hold": 1},
-        {"wavegan_genr_texture": 5.0, "wavegan_loss": "hinge", "train_precision": "mixed_bfloat16"},
-    ],
-    ids=lambda settings: "-".join(str(value) for value in settings.values()),
-)
-def test_resuming_is_exact(slices, tmp_path, settings):
-    """Four steps at once, and two, a restart and two, give the same bits."""
-    whole = make_trainer(**settings)
-    metrics = iterate(whole, slices, 4)
-
-    first = make_trainer(**settings)
-    half = iterate(first, slices, 2)
-    train_dir = TrainDir(tmp_path / "train")
-    train_dir.create()
-    train_dir.save(first.checkpoint, 2, keep=5)
-    second = make_trainer(**settings)
-    assert train_dir.restore(second.checkpoint) == 2
-    half += iterate(second, slices, 2)
-
-    assert metrics == half
-    for a, b in zip(weights(whole), weights(second)):
-        np.testing.assert_array_equal(a, b)
-    optimizers = ("generator_optimizer", "discriminator_optimizer")
-    for name in optimizers:
-        for a, b in zip(getattr(whole, name).variables, getattr(second, name).variables):
-            np.testing.assert_array_equal(a.numpy(), b.numpy())
-
-
-def test_seed_decides(slices):
-    runs = [iterate(make_trainer(train_seed=seed), slices, 1) for seed in (1, 1, 2)]
-    assert runs[0] == runs[1]
-    assert runs[0] != runs[2]
-
-
-@pytest.mark.parametrize("loss", ["wgan", "wgan-gp"])
-def test_clipping_is_wgans(slices, loss):
-    trainer = make_trainer(wavegan_loss=loss, wavegan_clip=0.02)
-    iterate(trainer, slices, 1)
-    largest = max(np.abs(variable.numpy()).max() for variable in trainer.discriminator.trainable_variables)
-    assert (largest <= np.float32(0.02)) == (loss == "wgan")
-
-
-def test_lazy_penalty(slices):
-    """Every third update has the penalty, with three times the weight; its other losses are those without."""
-    trainer = make_trainer(wavegan_gp_every=3, wavegan_disc_nupdates=1)
-    penalties = [metrics["penalty"] for metrics in iterate(trainer, slices, 7)]
-    assert [penalty > 0 for penalty in penalties] == [True, False, False, True, False, False, True]
-
-    arguments = tf.constant(slices.read(0, 4)), tf.ones([4, 4]), tf.fill([4, 1, 1], 0.5), tf.zeros([3, 2], tf.int32)
-    found = make_trainer(wavegan_gp_every=3).update_discriminator(*arguments, is_penalized=tf.constant(True))
-    each = make_trainer().update_discriminator(*arguments)
-    np.testing.assert_allclose(found["penalty"], each["penalty"], rtol=1e-5)
-    np.testing.assert_allclose(found["D_loss"] - each["D_loss"], 2 * 10 * each["penalty"], rtol=1e-4)
-    without = make_trainer(wavegan_gp_every=3).update_discriminator(*arguments, is_penalized=tf.constant(False))
-    np.testing.assert_allclose(without["D_loss"], -each["wasserstein"], rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("settings", "rates"),
-    [
-        ({"wavegan_loss": "hinge", "wavegan_genr_lr": 5e-4}, (5e-4, 2e-4)),
-        ({"wavegan_loss": "wgan", "train_precision": "mixed_float16"}, (5e-5, 5e-5)),
-    ],
-    ids=["hinge", "wgan-float16"],
-)
-def test_learning_rates_fall_with_the_root_of_the_updates(slices, settings, rates):
-    """After a held step they are 1/2 at step 4, where both networks learn as with rates of a half."""
-    falling = make_trainer(**settings, wavegan_lr_hold=1)
-    for share in (1, 1, 0.5**0.5, (1 / 3) ** 0.5):
-        iterate(falling, slices, 1)
-        found = [float(each.learning_rate) for each in (falling.generator_optimizer, falling.discriminator_optimizer)]
-        np.testing.assert_allclose(found, share * np.array(rates), rtol=1e-6)
-    halves = {"wavegan_genr_lr": rates[0] / 2, "wavegan_disc_lr": rates[1] / 2}
-    halved = make_trainer(**settings | halves)
-    for part in ("generator", "discriminator", "ema", "generator_optimizer", "discriminator_optimizer"):
-        for source, target in zip(getattr(falling, part).variables, getattr(halved, part).variables):
-            if target.name != "learning_rate":
-                target.assign(source)
-    halved.step.assign(falling.step)
-    for trainer in (falling, halved):
-        iterate(trainer, slices, 1)
-    for a, b in zip(weights(falling), weights(halved)):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_texture_adds_to_what_the_generator_minimises(slices):
-    z, seed, real = tf.ones([4, 4]), tf.zeros([2], tf.int32), tf.constant(slices.read(0, 4))
-    fake = make_trainer().generate(z)
-    expected = texture.distance(tf.constant(fake), real, tf.reduce_mean(real**2))
-    plain = make_trainer().update_generator(z, seed)
-    found = make_trainer(wavegan_genr_texture=0.5).update_generator(z, seed, real)
-    assert "texture" not in plain
-    np.testing.assert_allclose(found["texture"], expected, rtol=1e-4)
-    np.testing.assert_allclose(found["G_loss"], plain["G_loss"] + 0.5 * expected, rtol=1e-4)
-
-
-def test_texture_is_learned(slices):
-    trainer = make_trainer(wavegan_genr_texture=5.0, wavegan_genr_noise=True, wavegan_genr_lr=2e-3)
-    found = [metrics["texture"] for metrics in iterate(trainer, slices, 60)]
-    assert np.mean(found[-10:]) < np.mean(found[:10]) / 2
-
-
-def test_texture_needs_two_slices():
-    with pytest.raises(UserError, match=r"--train_batch_size must be at least 2 on each device\. Received: 1"):
-        make_trainer(wavegan_genr_texture=1.0, train_batch_size=1)
-
-
-def test_average_follows_its_formula(slices):
-    trainer = make_trainer(train_ema=0.5)
-    expected = [variable.numpy() for variable in trainer.generator.variables]
-    for step in range(3):
-        iterate(trainer, slices, 1)
-        decay = min(0.5, (1 + step) / (10 + step))
-        expected = [decay * e + (1 - decay) * v.numpy() for e, v in zip(expected, trainer.generator.variables)]
-    for got, e in zip(trainer.ema.variables, expected):
-        np.testing.assert_allclose(got.numpy(), e, rtol=1e-5, atol=1e-7)
-
-
-def test_learning_lowers_the_critics_loss(slices):
-    """A critic against a generator that stands still separates real from fake."""
-    metrics = iterate(make_trainer(wavegan_genr_lr=0.0, wavegan_disc_lr=1e-3), slices, 30)
-    assert metrics[-1]["wasserstein"] > metrics[0]["wasserstein"] + 0.05
-    assert metrics[-1]["D_loss"] < metrics[0]["D_loss"]
-
-
-REPLICAS_SCRIPT = """
-import numpy as np
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-import test_training
-from wavegan_asmr.config import Config
-from wavegan_asmr.families.wavegan.trainer import Trainer
-
-
-class Slices:
-    slice_len, channels, error = 4096, 1, None
-
-    def read(self, first, count):
-        slices = [np.random.default_rng(n).uniform(-0.5, 0.5, [4096, 1]) for n in range(first, first + count)]
-        return np.stack(slices).astype(np.float32)
-
-
-class FixedDraws(Trainer):
-    def z(self):
-        return tf.fill([self.replica_batch_size, 4], 0.3)
-
-    def _random_discriminator_update(self, real, number):
-        alpha = tf.fill([self.replica_batch_size, 1, 1], 0.5)
-        is_penalized = number % self.config.wavegan_gp_every == 0
-        return self.update_discriminator(real, self.z(), alpha, tf.zeros([3, 2], tf.int32), is_penalized)
-
-    def _random_generator_update(self, number, real):
-        return self.update_generator(self.z(), tf.zeros([2], tf.int32), real)
-
-
-# One strategy for all: the collective operations of a second one would take the keys of the first.
-replicas = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-for settings in (
-    {"wavegan_loss": "wgan-gp"},
-    {"wavegan_loss": "wgan"},
-    {"wavegan_loss": "dcgan"},
-    {"wavegan_loss": "hinge", "wavegan_genr_texture": 5.0, "wavegan_gp_every": 2},
-):
-    config = Config(**test_training.SMALL, **settings, wavegan_disc_phaseshuffle=0)
-    mirrored = FixedDraws(config, replicas)
-    single = FixedDraws(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
-    for a, b in zip(*(test_training.iterate(trainer, Slices(), 3) for trainer in (mirrored, single))):
-        # How far the recordings' slices are from each other, each replica knows of its own; it has no gradient.
-        of_replicas = {"texture", "G_loss"} if "texture" in a else set()
-        for name in set(a) - {"D_gradient_norm", "G_gradient_norm"} - of_replicas:
-            np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5, err_msg=name)
-    for part in "generator", "discriminator", "ema":
-        for a, b in zip(getattr(mirrored, part).variables, getattr(single, part).variables):
-            first, second = (copy.numpy() for copy in a.value.values)
-            np.testing.assert_array_equal(first, second)
-            np.testing.assert_allclose(first, b.numpy(), rtol=1e-4, atol=1e-5)
-    # Replicas draw apart.
-    draws = mirrored.strategy.run(lambda: mirrored._latents(mirrored._seeds(0, tf.constant(7), 1)[0]))
-    assert (draws.values[0].numpy() != draws.values[1].numpy()).all()
-print("equal")
-"""
-
-
-def test_two_replicas_learn_what_one_does():
-    """Two logical CPUs under a MirroredStrategy, in a process of their own: devices are set up once."""
-    process = subprocess.run(
-        [sys.executable, "-c", REPLICAS_SCRIPT],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.stdout.endswith("equal\n"), process.stdout + process.stderr[-3000:]
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_path, monkeypatch):
@@ -273,31 +36,17 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_pat
         loop.train(tmp_path / "train", settings)
 
 
-def test_memory_is_flat(slices):
-    """A few hundred steps after the first ones do not raise the peak by more than a few batches."""
-    trainer = make_trainer()
-    batches = iter(loop._distribute(trainer, slices, 0))
-    for _ in range(100):
-        trainer.iterate(batches)
-    before = progress.peak_memory_bytes()
-    for _ in range(300):
-        trainer.iterate(batches)
-    assert progress.peak_memory_bytes() - before < 20e6
-
-
-def test_batch_must_divide_over_the_devices():
-    class ThreeReplicas:
-        num_replicas_in_sync = 3
-
-    with pytest.raises(UserError, match=r"--train_batch_size must be a multiple of the 3 devices.*Received: 4"):
-        make_trainer(ThreeReplicas())
-
-
-def test_timer(monkeypatch):
-    now_s = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now_s[0])
-    timer = progress.Timer(10)
-    answers = []
-    for now_s[0] in (0, 9, 10, 11, 19, 20.5, 40):
-        answers.append(timer.is_due())
-    assert answers == [False, False, True, False, False, True, True]
+def test_settings_of_the_machine_are_remembered(recordings, tmp_path):
+    """Given at one start, they hold at the next; a budget holds for one run."""
+    path, begun = tmp_path / "train", SMALL | {"data_dir": str(recordings), "train_save_secs": 0.0, "train_keep": 3}
+    anew = {"train_keep": 2, "train_summary_secs": 50.0, "data_cache_dir": str(tmp_path / "other")}
+    kinds = {field.name: field.metadata["kind"] for field in dataclasses.fields(Config)}
+    assert {kinds[name] for name in ("train_save_secs", *anew)} == {"machine"}
+    for steps, given, keep, is_rewritten in ((1, begun, 3, True), (2, anew, 2, True), (4, {}, 2, False)):
+        before = (path / "config.json").read_bytes() if steps > 1 else b""
+        loop.train(path, given | {"train_max_steps": steps})
+        assert ((path / "config.json").read_bytes() != before) == is_rewritten
+        stored = TrainDir(path).read_config()
+        expected = begun | (anew if steps > 1 else {})
+        assert {name: getattr(stored, name) for name in expected} == expected
+        assert TrainDir(path).steps() == list(range(steps + 1))[-keep:]

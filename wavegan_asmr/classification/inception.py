@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from wavegan_asmr import summaries
-from wavegan_asmr.classification import classifier
+from wavegan_asmr.classification import files
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import distances, results
 from wavegan_asmr.evaluation.results import Result, Row
@@ -38,7 +38,7 @@ def incept(path, settings, **chosen):
         raise UserError(f"--incept_k must be at most --incept_n, a slice a split. Received: {splits} and {n}.")
     train_dir = TrainDir(path)
     config = train_dir.read_config()
-    trained = classifier.load(folder)
+    trained = files.load(folder)
     _check_fit(trained.classifier, config)
     if not (chosen.get("watch") or train_dir.steps()):
         Generator(train_dir)
@@ -61,6 +61,9 @@ def incept(path, settings, **chosen):
 
 
 def _print_best(scores):
+    if not scores:
+        # A training has deleted its checkpoints meanwhile.
+        return
     best = max(scores, key=lambda step: scores[step][0])
     print(f"best      step {best}, {scores[best][0]:.2f}", flush=True)
 
@@ -89,6 +92,8 @@ def _anchors(trained):
             x = _NOISE_RMS * np.random.default_rng([_NOISE, k]).standard_normal([1, *shape[1:]])
             noise.append(classifier.probabilities(np.clip(x, -1, 1).astype(np.float32)))
             meter.advance(1)
+    if not (np.isfinite(silence).all() and np.isfinite(noise).all()):
+        raise UserError("the classifier's weights are damaged: what it says is no number. Train it again.")
     return {
         "real test set": trained.test,
         "real training set": trained.train,

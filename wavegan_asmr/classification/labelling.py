@@ -10,6 +10,9 @@ import numpy as np
 import loader
 from wavegan_asmr.errors import UserError
 
+MOST_LABELS = 10_000
+"""More are no labels, but names of files, say."""
+
 _TEST_SHARE, _VALIDATION_SHARE = 0.2, 0.1
 
 
@@ -112,6 +115,8 @@ def open_labelled(config, settings, show_progress=False):
             f"a classifier needs two labels or more. Received: {next(iter(groups))!r} alone, for "
             f"{len(recordings)} recordings."
         )
+    if len(groups) > MOST_LABELS:
+        raise UserError(f"a classifier takes at most {MOST_LABELS} labels. Received: {len(groups)}.")
     # Each part of a label needs a file that is long enough.
     least = 1 if config.data_pad_end else config.data_slice_len
     parts = [], [], []

@@ -94,7 +94,7 @@ def _convert(field, value):
 
 
 def flag_name(field):
-    """Returns the name of a setting's flag: that of the field, without the underscore of a name that Python reserves."""
+    """Returns the name of a setting's flag: its field's, less the underscore that a name reserved by Python needs."""
     return field.name.rstrip("_")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.rendering import formats
 from wavegan_asmr.rendering.settings import AgainSettings, OutputSettings, RenderSettings, parse_time
 from wavegan_asmr.settings import check_effects
 
@@ -20,31 +21,58 @@ _RENDER = tuple(field.name for field in dataclasses.fields(RenderSettings) if fi
 
 SETTINGS = (OutputSettings, checkpoints.ONE, (RenderSettings, _RENDER), AgainSettings)
 
-_OF_AGAIN = ("out", "overwrite", "from_", "start", "end")
+_OF_AGAIN = ("out", "overwrite", "stdout_format", "from_", "start", "end")
+_OF_SEVERAL_MODELS = ("layout", "stretch_s", "model_fade_s", "gains_db")
 
 
 def main(arguments, flags):
     output, again, given = flags.read(OutputSettings), flags.read(AgainSettings), flags.given()
     if not output.out:
         raise UserError("--out is missing: the file to write, such as --out asmr.flac, or - for stdout.")
-    if again.from_:
+    _check_output(output, given)
+    if again.from_ is not None:
         _render_again(arguments, output, again, given)
         return
     if not arguments:
         raise UserError("one or more TRAIN_DIRs are needed: generate TRAIN_DIR --minutes 10 --out asmr.flac")
-    if again.start or again.end:
+    if again.start is not None or again.end is not None:
         raise UserError("--start and --end go with --from.")
     settings = RenderSettings(**flags.given(RenderSettings), seconds=output.seconds)
-    if settings.gains_db and len(settings.gains_db) != len(arguments):
-        raise UserError(
-            f"--gains_db needs one gain a model, {len(arguments)} here. Received: {len(settings.gains_db)}."
-        )
-    check_effects(settings, given)
+    _check_settings(settings, given, len(arguments))
     checkpoint = checkpoints.read(flags)["checkpoint"]
     run.start_tensorflow()
     from wavegan_asmr.rendering import render
 
     render.render(arguments, output, settings, checkpoint)
+
+
+def _check_output(output, given):
+    """Refuses what has no effect on this output."""
+    check_effects(output, given)
+    is_file = output.out != formats.STDOUT
+    if output.keep_partial and not is_file:
+        raise UserError("--keep_partial has an effect with a file only; leave it out. Received: --out -.")
+    if is_file and not formats.format_of(output.out).is_pcm and "bits" in given:
+        raise UserError(
+            f"--bits has an effect with {formats.endings(is_pcm=True)} and stdout only; leave it out. "
+            f"Received: --out {output.out}."
+        )
+
+
+def _check_settings(settings, given, models):
+    """Refuses settings that do not fit so many models, or have no effect."""
+    if settings.gains_db and len(settings.gains_db) != models:
+        gains_db = ",".join(f"{gain_db:g}" for gain_db in settings.gains_db)
+        raise UserError(f"--gains_db needs one gain a model, {models} here. Received: {gains_db!r}.")
+    check_effects(settings, given)
+    alone = [name for name in _OF_SEVERAL_MODELS if name in given]
+    if models == 1 and alone:
+        raise UserError(f"--{alone[0]} has an effect with several models only; leave it out. Received: one model.")
+    if settings.loop and "fade_in_s" in given:
+        raise UserError("--fade_in_s has no effect with --loop, whose beginning follows its end; leave it out.")
+    for name in ("fade_shape", "align"):
+        if settings.fade_s == 0 and name in given:
+            raise UserError(f"--{name} has an effect with fades only; leave it out. Received: --fade_s 0.")
 
 
 def _render_again(arguments, output, again, given):

@@ -5,14 +5,19 @@ import dataclasses
 from wavegan_asmr.command_line import run
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.families import FAMILIES
 from wavegan_asmr.settings import Settings, setting
 
-USAGE = """Trains a model on a folder of recordings, or goes on with a training; Ctrl-C saves and ends.
+_FAMILIES = ", ".join(f"{family.name} ({family.words})" for family in FAMILIES.values())
+
+USAGE = f"""Trains a model on a folder of recordings, or goes on with a training; Ctrl-C saves and ends.
 
     wavegan train TRAIN_DIR --data_dir FOLDER                  the paper's settings, made for days on a GPU
     wavegan train TRAIN_DIR --data_dir FOLDER --preset asmr    for an evening on a laptop
     wavegan train TRAIN_DIR                                    go on
     wavegan train NEW --train_init_from OLD --data_dir FOLDER  fine-tune
+
+Model families: {_FAMILIES}.
 """
 
 

@@ -10,13 +10,19 @@ A line of metrics.jsonl is one JSON object:
     seconds                 since the epoch
 """
 
+import contextlib
 import dataclasses
 import json
-import math
 import os
 import time
 
+from wavegan_asmr import storage
+from wavegan_asmr.errors import UserError
+
 FILE = "metrics.jsonl"
+
+_LARGEST_WHOLE, _LARGEST = 2**53, 1e30
+"""No count and no measurement is larger; curves of larger ones could not be drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +89,52 @@ class Result:
         return next((row.value for row in self.rows if row.metric == metric), None)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of metrics.jsonl, see above; a metric is named as a variable could be.
+
+    Raises:
+        UserError: A value is out of its range.
+    """
+
+    metric: str
+    value: float
+    error: float | None
+    step: int
+    checkpoint: str = ""
+    n: int
+    embedding_version: int
+    evaluation: str
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        if not self.metric.isidentifier():
+            raise UserError(f"metric must be a name. Received: {self.metric[:80]!r}.")
+        ranges = {
+            "value": (-_LARGEST, _LARGEST),
+            "error": (0, _LARGEST),
+            "seconds": (0, _LARGEST),
+            "step": (0, _LARGEST_WHOLE),
+            "n": (1, _LARGEST_WHOLE),
+            "embedding_version": (0, _LARGEST_WHOLE),
+        }
+        for name, (least, most) in ranges.items():
+            value = getattr(self, name)
+            # False for what is no number, too.
+            if value is not None and not least <= value <= most:
+                raise UserError(f"{name} of {self.metric} must be from {least:g} to {most:g}. Received: {value}.")
+
+
 def append_history(train_dir, result):
     """Appends the rows of a result to metrics.jsonl, at once.
 
     Args:
         train_dir: Path-like.
         result: `Result`.
+
+    Raises:
+        UserError: A value is not finite.
+        OSError: The file cannot be written.
     """
     facts = {
         "step": result.step,
@@ -98,8 +144,8 @@ def append_history(train_dir, result):
         "evaluation": result.evaluation,
         "seconds": round(time.time(), 3),
     }
-    lines = [{"metric": row.metric, "value": row.value, "error": row.error} | facts for row in result.rows]
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    lines = [Line(metric=row.metric, value=row.value, error=row.error, **facts) for row in result.rows]
+    text = "".join(json.dumps(dataclasses.asdict(line)) + "\n" for line in lines)
     with open(os.path.join(train_dir, FILE), "a+b") as file:
         # A line that a crash has torn ends here, so that the next one is whole.
         if file.tell() and _last_byte(file) != b"\n":
@@ -123,20 +169,17 @@ def read_history(train_dir, evaluation=None):
     Returns:
         Dict of metric to a list of (step, value, error) by step; of a step that was measured several times the
         last measurement.
+
+    Raises:
+        UserError: The file cannot be read.
     """
     measured = {}
     for line in _lines(os.path.join(train_dir, FILE)):
-        try:
-            record = json.loads(line)
-            metric, step, value = str(record["metric"]), int(record["step"]), float(record["value"])
-            error = None if record["error"] is None else float(record["error"])
-            alike = int(record["embedding_version"]), int(record["n"]), str(record["evaluation"])
-        except (ValueError, TypeError, LookupError):
-            continue
-        if math.isfinite(value) and evaluation in (None, record["evaluation"]):
-            groups = measured.setdefault(metric, {})
+        if evaluation in (None, line.evaluation):
+            groups = measured.setdefault(line.metric, {})
+            alike = line.embedding_version, line.n, line.evaluation
             # The group that was measured last is the last.
-            groups[alike] = groups.pop(alike, {}) | {step: (step, value, error)}
+            groups[alike] = groups.pop(alike, {}) | {line.step: (line.step, line.value, line.error)}
     longest = {
         metric: max(reversed(groups.items()), key=lambda group: (group[0][0], len(group[1])))
         for metric, groups in measured.items()
@@ -145,11 +188,17 @@ def read_history(train_dir, evaluation=None):
 
 
 def _lines(path):
+    """Yields those lines of a file that are whole, `Line`."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.readlines()
+        with open(path, "rb") as file:
+            texts = file.read().splitlines()
     except FileNotFoundError:
-        return []
+        return
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    for text in texts:
+        with contextlib.suppress(UserError):
+            yield storage.parse_json(text, Line)
 
 
 def _last_byte(file):

@@ -2,15 +2,13 @@
 
 import time
 
+from wavegan_asmr.evaluation import metrics
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.train_dir import TrainDir
 
 _BATCH = 16
-_COMPARED = (
-    "frechet_distance kernel_distance ndb diversity memorisation copies autocorrelation_4k fine_peak_db rms_db".split()
-)
 
 
 def evaluate_all(paths, settings, data_dir=None, **chosen):
@@ -53,7 +51,6 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
     Raises:
         UserError: There is no such checkpoint or there are too few slices; or the folder cannot be written.
     """
-
     config, evaluator, evaluated = train_dir.read_config(), None, []
     for wanted in train_dir.choose(**chosen):
         start_s = time.monotonic()
@@ -74,8 +71,9 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
             _report(train_dir, result)
         seconds = time.monotonic() - start_s
         print(f"took      {seconds:.1f} s, of which {generate.seconds:.1f} s to generate", flush=True)
-    if chosen.get("every"):
-        _report(train_dir, result)
+    # A training may have deleted them all meanwhile.
+    if chosen.get("every") and evaluated:
+        _report(train_dir, evaluated[-1])
     return evaluated
 
 
@@ -99,10 +97,11 @@ class _Timed:
 
 def comparison_table(evaluated):
     """Returns one line of aligned text for each of several results."""
-    rows = [["TRAIN_DIR", "step", *_COMPARED, "verdict"]]
+    compared = [name for name, metric in metrics.METRICS.items() if metric.is_compared]
+    rows = [["TRAIN_DIR", "step", *compared, "verdict"]]
     for result in evaluated:
         verdict = ", ".join(name for name, _ in result.verdicts)
-        rows.append([result.train_dir, str(result.step), *(_number(result.value(name)) for name in _COMPARED), verdict])
+        rows.append([result.train_dir, str(result.step), *(_number(result.value(name)) for name in compared), verdict])
     return _align(rows)
 
 

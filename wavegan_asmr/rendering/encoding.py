@@ -1,4 +1,4 @@
-"""Sound files of any length, written block by block: WAV (RF64 above 4 GB), FLAC, OGG Vorbis, Opus, MP3, stdout."""
+"""Sound files of any length, written block by block, and read so; stdout."""
 
 import contextlib
 import io
@@ -11,47 +11,29 @@ import soundfile
 
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.rendering import formats
 from wavegan_asmr.rendering.mastering import to_integers
 from wavegan_asmr.sound import files
 
-_PCM = {16: "PCM_16", 24: "PCM_24"}
-_FORMATS = {
-    ".wav": ("WAV", None),
-    ".flac": ("FLAC", None),
-    ".ogg": ("OGG", "VORBIS"),
-    ".opus": ("OGG", "OPUS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
-_QUALITY = {
-    "VORBIS": {"compression_level": 0.3},
-    # At libsndfile's own level noise is taken for speech, and the first 20 s are 1.6 dB softer.
-    "OPUS": {"compression_level": 0.7},
-    # Variable rates overshoot by 1 dB more, and players do not seek in them exactly.
-    "MPEG_LAYER_III": {"compression_level": 0.3, "bitrate_mode": "CONSTANT"},
-}
-
-_RATES_HZ = {
-    ".opus": (8000, 12000, 16000, 24000, 48000),
-    ".mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
-}
 _DECODED_FRAMES = 1 << 17
-_LARGEST_WAV_BYTES = 2**32 - 2**16
-_LOSSY_BYTES_A_SECOND = 40_000
-_MOST_VORBIS_RATE_HZ = 200_000
-_MOST_FLAC_FRAMES, _MOST_FLAC_RATE_HZ = 2**36 - 1, 655_350
 
 
 class Output:
     """A sound file to be.
 
     Args:
-        path: String; the ending tells the format, "-" is stdout.
+        path: String; the ending tells the format, see `formats.FORMATS`, "-" is stdout.
         sample_rate_hz: Integer.
         channels: 1 or 2.
-        bits: 16 or 24, of WAV, FLAC and stdout.
+        bits: 16 or 24, of PCM formats and stdout.
         frames: Integer, or None for no end (stdout only).
         seed: Integer, of the dither.
         stdout_format: "raw" or "wav".
+
+    Attributes:
+        is_file: Boolean.
+        is_pcm: Boolean, whether integers are stored as they are.
+        container: String, as libsndfile names it, or None for stdout.
 
     Raises:
         UserError: The format is unknown or cannot take the rate or the length.
@@ -64,49 +46,37 @@ class Output:
         self.bits = bits
         self.frames = frames
         self.seed = seed
-        self.stdout_format = stdout_format
-        if path == "-":
-            self.subtype = _PCM[bits]
-            return
-        extension = os.path.splitext(path)[1].lower()
-        if extension not in _FORMATS:
-            known = ", ".join(_FORMATS)
-            raise UserError(f"--out must end in one of {known}, or be - for stdout. Received: {path!r}.")
-        rates_hz = _RATES_HZ.get(extension)
-        if rates_hz and sample_rate_hz not in rates_hz:
-            raise UserError(
-                f"{extension} takes sample rates of {', '.join(map(str, rates_hz))} Hz; give one with --sample_rate. "
-                f"Received: {sample_rate_hz}."
-            )
-        if extension == ".ogg" and sample_rate_hz > _MOST_VORBIS_RATE_HZ:
-            raise UserError(
-                f".ogg takes sample rates up to {_MOST_VORBIS_RATE_HZ} Hz; give one with --sample_rate. "
-                f"Received: {sample_rate_hz}."
-            )
-        if extension == ".flac" and (frames > _MOST_FLAC_FRAMES or sample_rate_hz > _MOST_FLAC_RATE_HZ):
-            raise UserError(
-                f"FLAC ends at {_MOST_FLAC_FRAMES} frames and {_MOST_FLAC_RATE_HZ} Hz; write a WAV file. "
-                f"Received: {frames} frames at {sample_rate_hz} Hz."
-            )
-        self.format, subtype = _FORMATS[extension]
-        self.subtype = subtype or _PCM[bits]
-        if self.format == "WAV" and self.bytes > _LARGEST_WAV_BYTES:
-            self.format = "RF64"
-
-    @property
-    def is_pcm(self):
-        """Whether integers are stored as they are."""
-        return self.subtype in _PCM.values()
+        self.is_file = path != formats.STDOUT
+        self._stdout_format = stdout_format
+        self._format = formats.format_of(path) if self.is_file else None
+        self.is_pcm = not self._format or self._format.is_pcm
+        self.container = None
+        if self._format:
+            self._format.check(sample_rate_hz, frames)
+            self.container = self._format.container_of(self.bytes)
 
     @property
     def bytes(self):
         """The most bytes the file will take."""
         if self.is_pcm:
             return self.frames * self.channels * self.bits // 8
-        return self.frames // self.sample_rate_hz * _LOSSY_BYTES_A_SECOND
+        return self.frames // self.sample_rate_hz * self._format.bytes_a_second
 
-    def check_disk(self):
-        """Raises UserError where the file cannot be made: no folder, or too little room."""
+    def check_place(self, overwrite, beside=()):
+        """Checks that the file can be made.
+
+        Args:
+            overwrite: Boolean, whether files may be replaced.
+            beside: Paths of the other files that are made with it.
+
+        Raises:
+            UserError: It is there already, there is no folder, or too little room.
+        """
+        if not self.is_file:
+            return
+        for path in [self.path, *beside]:
+            if os.path.exists(path) and not overwrite:
+                raise UserError(f"{path!r} is there already; give another --out, or --overwrite.")
         folder = os.path.dirname(os.path.abspath(self.path))
         if not os.path.isdir(folder):
             raise UserError(f"--out is in a folder that is not there. Received: {self.path!r}.")
@@ -136,10 +106,13 @@ class Output:
 
         Yields:
             Function of what `encode` returned.
+
+        Raises:
+            OSError: It cannot be written.
         """
-        if self.path == "-":
+        if not self.is_file:
             with open(1, "wb", closefd=False) as stdout:
-                if self.stdout_format == "wav":
+                if self._stdout_format == "wav":
                     stdout.write(self._endless_wav_header())
                 yield lambda samples: stdout.write(self._bytes(samples))
             return
@@ -155,9 +128,9 @@ class Output:
             "w",
             self.sample_rate_hz,
             self.channels,
-            self.subtype,
-            format=self.format,
-            **_QUALITY.get(self.subtype, {}),
+            self._format.subtype or f"PCM_{self.bits}",
+            format=self.container,
+            **self._format.encoder,
         )
 
     def encode(self, number, x):

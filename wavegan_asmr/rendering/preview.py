@@ -39,8 +39,8 @@ def _render(train_dir, checkpoint, n):
     try:
         real = files.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)
         rows.insert(0, ("real", real[:_PICTURED]))
-    except files.AudioError:
-        print("no real slices beside the generated ones: preview/real.wav is not there")
+    except files.AudioError as error:
+        print(f"no real slices beside the generated ones: {train_dir.join('preview', 'real.wav')}: {error}")
 
     rate_hz = config.data_sample_rate
     base = train_dir.join("preview", f"{step:08d}")

@@ -1,13 +1,14 @@
 """Settings of rendering: of a finished file, and of previews."""
 
 import dataclasses
-import math
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.settings import Settings, setting
+from wavegan_asmr.rendering import formats
+from wavegan_asmr.settings import LARGEST, Settings, setting
 
 _WALK = ("latents", ("walk",))
 _SEQUENCE = ("layout", ("sequence",))
+_STDOUT = ("out", (formats.STDOUT,))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,17 +20,13 @@ class PreviewSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RenderSettings(Settings):
-    """What decides the samples of a file, given the models; its manifest keeps them.
-
-    Raises:
-        UserError: A value breaks a rule, or the gains are not as many as the models.
-    """
+    """What decides the samples of a file, given the models; its manifest keeps them."""
 
     seconds: float = setting(0.0, "Length; 0 for no end.", unit="s", at_least=0)
     sample_rate: int | None = setting(
         None, "Sample rate; default: the highest of the models.", unit="Hz", at_least=8000, at_most=1_000_000
     )
-    bits: int = setting(16, "Bits of WAV, FLAC and stdout, dithered.", choices=(16, 24))
+    bits: int = setting(16, f"Bits of {formats.endings(is_pcm=True)} and of stdout, dithered.", choices=(16, 24))
     precision: str = setting(
         "float32",
         "Arithmetic of the generators; bfloat16 is twice as fast on processors that have it.",
@@ -66,7 +63,7 @@ class RenderSettings(Settings):
     lufs: float = setting(-30.0, "Loudness.", unit="LUFS", at_least=-70, at_most=-5)
     peak_dbtp: float = setting(-3.0, "Ceiling of the true peak.", unit="dB", at_least=-40, at_most=0)
     max_jump_db: float = setting(
-        6.0, "Largest rise of the short-term loudness within 3 s.", unit="dB", at_least=1, at_most=200
+        6.0, "Largest rise of the short-term loudness within 3 s.", unit="dB", at_least=1, at_most=3000
     )
     fade_in_s: float = setting(3.0, "Fade at the beginning.", unit="s", at_least=0)
     fade_out_s: float = setting(
@@ -79,14 +76,12 @@ class RenderSettings(Settings):
 class OutputSettings(Settings):
     """Which file is written, and how long it is."""
 
-    minutes: float = setting(0.0, "Length; added to --hours.", unit="min", at_least=0)
-    hours: float = setting(0.0, "Length.", unit="h", at_least=0)
-    out: str = setting(
-        "", "The file: .wav, .flac, .ogg, .opus or .mp3; - for stdout, without end if no length is given."
-    )
+    minutes: float = setting(0.0, "Length; added to --hours.", unit="min", at_least=0, at_most=6_000_000)
+    hours: float = setting(0.0, "Length.", unit="h", at_least=0, at_most=100_000)
+    out: str = setting("", f"The file: {formats.endings()}; - for stdout, without end if no length is given.")
     overwrite: bool = setting(False, "Replace a file that is there.")
     keep_partial: bool = setting(False, "Keep what is written when stopped by Ctrl-C.")
-    stdout_format: str = setting("raw", "What --out - writes.", choices=("raw", "wav"))
+    stdout_format: str = setting("raw", "What --out - writes.", choices=("raw", "wav"), only_with=_STDOUT)
 
     @property
     def seconds(self):
@@ -123,6 +118,6 @@ def parse_time(name, text):
         parts = [float(part) for part in text.split(":")]
     except ValueError:
         parts = []
-    if not 1 <= len(parts) <= 3 or not all(0 <= part < math.inf for part in parts):
+    if not 1 <= len(parts) <= 3 or not all(0 <= part <= LARGEST for part in parts):
         raise UserError(f"--{name} must be a time as 3:10, 1:03:10 or 190. Received: {text!r}.")
     return sum(part * 60**power for power, part in enumerate(reversed(parts)))

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.io.wavfile
 
 from wavegan_asmr import storage
+from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import files
 from wavegan_asmr.sound.files import AudioError
 
@@ -43,12 +44,12 @@ class Pcm:
         source_channels: Integer, of the recording.
     """
 
-    path: str
     frames: int
     channels: int
     peak: float
     source_rate_hz: int
     source_channels: int
+    path: str = ""
 
     def read_into(self, array, offset):
         """Reads samples; what lies behind the end is zero.
@@ -96,10 +97,9 @@ class PcmCache:
         """
         entry = self._entry(path)
         try:
-            with open(entry + ".json", encoding="utf-8") as file:
-                pcm = Pcm(path=entry + ".f32", **json.load(file))
+            pcm = dataclasses.replace(storage.read_json(entry + ".json", Pcm), path=entry + ".f32")
             whole = os.path.getsize(pcm.path) == 4 * pcm.frames * pcm.channels
-        except (OSError, ValueError, TypeError):
+        except (OSError, UserError):
             return None
         return pcm if whole else None
 

@@ -11,26 +11,23 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-import test_mistakes
 from conftest import TINY
+from processes import check_mistake, read_until, stop, tiny_settings
 from sounds import cut, fire
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_commands import read_until, stop
-from test_mistakes import check_mistake, tiny_settings
 
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import anchors, evaluator, results
-from wavegan_asmr.evaluation.evaluator import Evaluator
+from wavegan_asmr.evaluation import anchors, results
+from wavegan_asmr.evaluation.evaluator import PAIRS, Evaluator
+from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.sound import features
-from wavegan_asmr.train_dir import BEST, TrainDir
+from wavegan_asmr.train_dir import BEST, Best, TrainDir
 from wavegan_asmr.training import loop
 
 RATE_HZ, SLICE_LEN = 8000, 4096
 N = 100
 """Slices: not many more than the embedding has dimensions."""
-
-run_here = test_mistakes.run_here
 
 
 def record_fire(folder, seconds=30, seeds=(0, 1)):
@@ -133,7 +130,7 @@ def test_copies_of_the_recordings_are_found(evaluator, trained):
     result = evaluator.evaluate(generator_of(copies), 0)
     assert [verdict for verdict, _ in result.verdicts] == ["copies training data"]
     assert result.value("copies") == 1
-    assert len(result.pairs) == evaluator.PAIRS
+    assert len(result.pairs) == PAIRS
     for distance, generated, real in result.pairs:
         assert distance == pytest.approx(0, abs=1e-3)
         np.testing.assert_array_equal(generated, real)
@@ -156,8 +153,8 @@ def test_floor_value_ceiling(evaluator):
 
 
 def test_a_checkpoint_is_measured_alike_again(evaluator, trained):
-    generator, step = TrainDir(trained).load_generator(2)
-    first, second = (evaluator.evaluate(lambda z: generator(z, training=False).numpy(), step) for _ in range(2))
+    generator = Generator(TrainDir(trained), 2)
+    first, second = (evaluator.evaluate(lambda z: generator.clips(z, len(z)), 2) for _ in range(2))
     assert first.rows == second.rows
     assert all(np.isfinite([row.value, row.floor, row.noise, row.matched_noise]).all() for row in first.rows)
 
@@ -167,45 +164,10 @@ def test_a_generator_that_has_diverged(evaluator):
         evaluator.evaluate(lambda z: np.full([len(z), SLICE_LEN, 1], np.nan, np.float32), 0)
 
 
-# Measurements of the recordings are kept.
-
-
-def test_recordings_are_measured_once(train_dir, tmp_path, monkeypatch):
-    folder = record_fire(tmp_path / "fires")
-    measured = []
-
-    def measure(read, n, *arguments):
-        measured.append(n)
-        return original(read, n, *arguments)
-
-    original = evaluator.measure
-    monkeypatch.setattr(evaluator, "measure", measure)
-
-    def anchors_of(n=N):
-        measured.clear()
-        evaluator = Evaluator(train_dir, train_dir.read_config(), n, data_dir=folder)
-        result = evaluator.evaluate(generator_of(np.zeros([n, SLICE_LEN, 1], np.float32)), 0)
-        return evaluator.digest, [(row.floor, row.noise, row.matched_noise) for row in result.rows]
-
-    first = anchors_of()
-    assert len(measured) > 1
-    assert anchors_of() == first
-    assert measured == [N]
-    record = folder / "fire-1.wav"
-    soundfile.write(record, fire(30, RATE_HZ, seed=5), RATE_HZ)
-    second = anchors_of()
-    assert len(measured) > 1
-    assert second[0] != first[0] and second[1] != first[1]
-    with open(train_dir.join("eval", f"recordings-{N}.npz"), "r+b") as file:
-        file.truncate(1000)
-    assert anchors_of() == second
-    assert len(measured) > 1
-
-
 # The history.
 
 
-def test_record(train_dir, evaluator):
+def test_record(train_dir):
     evaluator = Evaluator(train_dir, train_dir.read_config(), N)
     for step in (1, 2):
         result = evaluator.evaluate(generator_of(unheard() / step), step)
@@ -234,28 +196,6 @@ def test_record(train_dir, evaluator):
         assert [event.step for event in accumulator.Tensors(f"eval/{row.metric}")] == [1, 2]
 
 
-def history_line(step, value, n=100, evaluation="a", version=1):
-    facts = {"checkpoint": "", "n": n, "embedding_version": version, "evaluation": evaluator, "seconds": 0}
-    return json.dumps({"metric": "m", "value": value, "error": None, "step": step} | facts) + "\n"
-
-
-def test_history_holds_what_compares(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    assert results.read_history(tmp_path) == {}
-    path.write_text(history_line(2, 5.0) + history_line(1, 7.0) + history_line(2, 6.0) + '{"metric": "m", "va\n[]\n7\n')
-    assert results.read_history(tmp_path) == {"m": [(1, 7, None), (2, 6, None)]}
-    with open(path, "a") as file:
-        file.write(history_line(3, 1.0, n=1000) + history_line(3, 2.0, evaluation="b"))
-    assert results.read_history(tmp_path) == {"m": [(1, 7, None), (2, 6, None)]}
-    assert results.read_history(tmp_path, "b") == {"m": [(3, 2, None)]}
-    with open(path, "a") as file:
-        file.write(history_line(4, 2.5, evaluation="b"))
-    assert results.read_history(tmp_path) == {"m": [(3, 2, None), (4, 2.5, None)]}
-    with open(path, "a") as file:
-        file.write(history_line(1, 9.0, version=2))
-    assert results.read_history(tmp_path) == {"m": [(1, 9, None)]}
-
-
 # The best checkpoint.
 
 
@@ -272,38 +212,38 @@ def test_the_best_is_never_overwritten_by_a_worse_one(train_dir):
         return Evaluator(train_dir, train_dir.read_config(), N)
 
     with pytest.raises(UserError, match="no best checkpoint yet"):
-        train_dir.load_generator(BEST)
+        Generator(train_dir, BEST)
     assert record(evaluator(), 1, 50.0)
     assert not record(evaluator(), 2, 60.0)
-    weights = TrainDir(train_dir.join(BEST)).load_generator(1)[0].get_weights()
+    weights = Generator(TrainDir(train_dir.join(BEST)), 1).network.get_weights()
     # The training has gone on without it.
     train_dir.save(tf.train.Checkpoint(), 3, keep=1)
     assert train_dir.steps() == [3]
     assert not record(evaluator(), 3, 55.0)
-    generator, step = train_dir.load_generator(BEST)
-    assert step == 1
-    for kept, expected in zip(generator.get_weights(), weights):
+    generator = Generator(train_dir, BEST)
+    assert generator.step == 1
+    for kept, expected in zip(generator.network.get_weights(), weights):
         np.testing.assert_array_equal(kept, expected)
     assert record(evaluator(), 3, 45.0)
     assert TrainDir(train_dir.join(BEST)).steps() == [3]
-    assert train_dir.read_best()["frechet_distance"] == 45
+    assert train_dir.read_best().frechet_distance == 45
 
 
 def test_the_best_is_measured_again_by_another_evaluation(train_dir, tmp_path):
     config = train_dir.read_config()
     assert record(Evaluator(train_dir, config, N), 1, 1e-3)
     other = Evaluator(train_dir, config, N, data_dir=record_fire(tmp_path / "others", seeds=(3,)))
-    generator, _ = train_dir.load_generator(1)
-    own = frechet_row(other.evaluate(lambda z: generator(z, training=False).numpy(), 1)).value
+    generator = Generator(train_dir, 1)
+    own = frechet_row(other.evaluate(lambda z: generator.clips(z, len(z)), 1)).value
     assert own > 1
     assert not record(other, 2, 1.01 * own)
-    assert train_dir.read_best() == {
+    assert dataclasses.asdict(train_dir.read_best()) == {
         "step": 1,
         "frechet_distance": pytest.approx(own, rel=1e-6),
         "evaluation": other.digest,
     }
     assert record(other, 2, 0.99 * own)
-    assert train_dir.read_best()["step"] == 2
+    assert train_dir.read_best().step == 2
 
 
 def test_a_best_that_cannot_be_read_is_replaced(train_dir, capsys):
@@ -314,7 +254,7 @@ def test_a_best_that_cannot_be_read_is_replaced(train_dir, capsys):
             file.truncate(50)
     assert record(Evaluator(train_dir, config, N + 1), 2, 1e6)
     assert "best/ is left out" in capsys.readouterr().err
-    assert train_dir.load_generator(BEST)[1] == 2
+    assert Generator(train_dir, BEST).step == 2
 
 
 # The command line.
@@ -331,14 +271,14 @@ def test_evaluate_every_checkpoint(command, train_dir):
     for line in lines_of(train_dir):
         assert f" {line['metric']} " in output
     best = min(history, key=lambda measured: measured[1])
-    assert train_dir.read_best()["step"] == best[0]
+    assert train_dir.read_best().step == best[0]
     assert f"best      step {best[0]}, " in output
     # One line for each checkpoint below all tables.
     assert [line.split()[1] for line in output.splitlines()[-3:]] == ["0", "1", "2"]
 
 
 def test_checkpoint_best(command, train_dir, run_here):
-    train_dir.keep_best(1, {"frechet_distance": 1.0, "evaluation": ""})
+    train_dir.keep_best(Best(1, 1.0))
     output = run_here("evaluate.py", train_dir, "--checkpoint=best", f"--eval_n={N}").stdout
     assert output.startswith("step 1 of ")
     assert "step 1: " in run_here("preview.py", train_dir, "--checkpoint=best", "--preview_n=1").stdout
@@ -382,12 +322,12 @@ def test_training_stops_when_it_is_no_better(command, train_dir):
     first = command("train_wavegan.py", "train", train_dir, *flags, "--train_max_steps=4").stdout
     assert evaluated_steps(first) == [("3", "the best so far"), ("4", "no better for 1 of 3 evaluations")]
     assert "done      step 4, saved to" in first and "best      step 3, Fréchet distance " in first
-    assert train_dir.read_best()["step"] == 3
+    assert train_dir.read_best().step == 3
 
     second = command("train_wavegan.py", "train", train_dir, *flags, "--train_max_steps=100").stdout
     assert evaluated_steps(second) == [(str(step), f"no better for {step - 3} of 3 evaluations") for step in (5, 6)]
     assert "done      step 6, no better for 3 evaluations, saved to" in second
-    assert train_dir.read_best()["step"] == 3 and train_dir.steps()[-1] == 6
+    assert train_dir.read_best().step == 3 and train_dir.steps()[-1] == 6
     third = command("train_wavegan.py", "train", train_dir, *flags).stdout
     assert "done      step 6, no better for 3 evaluations" in third and not evaluated_steps(third)
 
@@ -405,13 +345,13 @@ def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("evaluate.py", "evaluate.py TRAIN_DIR|--compare"),
+        ("evaluate.py", "evaluate TRAIN_DIR|--compare"),
         ("evaluate.py a b", "--compare|'a b'"),
         ("evaluate.py {t} --eval_n=0", "--eval_n|0"),
         ("evaluate.py {t} --eval_n=77", "too few slices|more than 77|77"),
         ("evaluate.py {t} --checkpoint=last", "newest, best or a step|'last'"),
         ("evaluate.py {t} --checkpoint=9", "no checkpoint of step 9|[0, 1, 2]"),
-        ("evaluate.py {t} --checkpoint=best", "no best checkpoint yet|evaluate.py"),
+        ("evaluate.py {t} --checkpoint=best", "no best checkpoint yet|evaluate TRAIN_DIR"),
         ("evaluate.py {t} --checkpoint=1 --all", "--checkpoint, --all and --watch"),
         ("evaluate.py {t} --compare --watch", "--compare|--watch"),
         ("evaluate.py nowhere", "config.json|nowhere"),

@@ -1,6 +1,7 @@
 """From trained models to a finished file: the command line of generate.py."""
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -17,15 +18,15 @@ import pytest
 import scipy.signal
 import soundfile
 import tensorflow as tf
-import test_mistakes
 from conftest import ROOT
-from test_commands import wait_until
+from processes import tiny_settings, wait_until
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.families.wavegan.trainer import Trainer
-from wavegan_asmr.rendering import encoding, render
+from wavegan_asmr.families import family_of
+from wavegan_asmr.families.generators import Generator
+from wavegan_asmr.rendering import blocks, encoding, formats, levelling, writing
 from wavegan_asmr.rendering.encoding import Output
-from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.train_dir import Best, TrainDir
 from wavegan_asmr.training import loop
 
 RATES_HZ = {"rain": 16000, "waves": 8000}
@@ -34,48 +35,39 @@ SLICE_S = SLICE_LEN / RATES_HZ["rain"]
 SECONDS = 20
 LENGTH = f"--minutes={SECONDS / 60}"
 FRAMES = SECONDS * RATES_HZ["rain"]
-QUICK = ["--candidates=2", "--fade_in_s=1", "--fade_out_s=1"]
-
-run_here = test_mistakes.run_here
+QUICK_LOOP = ["--candidates=2", "--fade_out_s=1"]
+QUICK = [*QUICK_LOOP, "--fade_in_s=1"]
 
 MEASURE_MEMORY = """
 import sys
 
-import numpy as np
+import fakes
 
-import generate
 from wavegan_asmr import progress
-from wavegan_asmr.rendering import render
-from wavegan_asmr.config import Config
+from wavegan_asmr.rendering import models, render
+from wavegan_asmr.rendering.settings import OutputSettings, RenderSettings
 
-noise = np.random.default_rng(0).normal(0, 0.1, [1 << 16, 1]).astype(np.float32)
-
-
-def generate_noise(z):
-    return np.stack([np.roll(noise, int(1e4 * each[0])) for each in z])
-
-
-def load(path, precision, checkpoint):
-    return render.Model(path, 0, "none", Config(data_slice_len=1 << 16, data_sample_rate=8000), generate_noise)
-
-
-render.Model.load = load
-generate.flags.FLAGS(["generate.py"])
-settings = {name: generate.flags.FLAGS[name].value for name in generate._SETTINGS}
-settings |= {"bits": 16, "gains_db": [], "candidates": 2, "overwrite": True}
+models.Generator = fakes.generators(data_slice_len=1 << 16, data_sample_rate=8000)
+output = OutputSettings(out=sys.argv[1], overwrite=True)
 peaks = []
 for minutes in (5, 60):
-    render.render(["noise"], sys.argv[1], settings | {"seconds": 60.0 * minutes})
+    render.render(["noise"], output, RenderSettings(candidates=2, seconds=60.0 * minutes))
     peaks.append(progress.peak_memory_bytes())
 print(peaks[1] - peaks[0])
 """
 
 
+def trainer_of(train_dir):
+    """Trainer of a `TrainDir`, and the step of its newest checkpoint, which is restored."""
+    config = train_dir.read_config()
+    trainer = family_of(config).make_trainer(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
+    return trainer, train_dir.restore(trainer.checkpoint)
+
+
 def amplify(path, factor):
     """Multiplies the last kernel of the generator of a TRAIN_DIR, in its newest checkpoint."""
     train_dir = TrainDir(path)
-    trainer = Trainer(train_dir.read_config(), tf.distribute.OneDeviceStrategy("/cpu:0"))
-    step = train_dir.restore(trainer.checkpoint)
+    trainer, step = trainer_of(train_dir)
     for part in (trainer.generator, trainer.ema):
         kernel = [each for each in part.trainable_variables if each.path.endswith("kernel")][-1]
         kernel.assign(kernel.value * factor)
@@ -84,9 +76,9 @@ def amplify(path, factor):
 
 def level(path):
     """RMS of what a TRAIN_DIR generates."""
-    generator, _ = TrainDir(path).load_generator()
+    generator = Generator(TrainDir(path))
     z = np.random.default_rng(0).uniform(-1, 1, [64, 4]).astype(np.float32)
-    return float(np.sqrt(np.mean(np.square(generator(z, training=False)))))
+    return float(np.sqrt(np.mean(np.square(generator.generate(z)))))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +87,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for seed, (name, rate_hz) in enumerate(RATES_HZ.items()):
         more = {"train_max_steps": 2, "train_seed": seed, "data_sample_rate": rate_hz, "train_keep": 1}
-        loop.train(folder / name, test_mistakes.tiny_settings(folder, **more))
+        loop.train(folder / name, tiny_settings(folder, **more))
         # A model that was hardly trained is almost silent.
         amplify(folder / name, 0.1 / level(folder / name))
         assert level(folder / name) > 0.01
@@ -250,9 +242,11 @@ def test_loudness(generate, rain, flags):
     assert read_manifest(path)["result"]["lufs"] == pytest.approx(settings["lufs"], abs=1)
 
 
-@pytest.mark.parametrize("flags", [["--layout=mix"], ["--layout=mix", "--gains_db=0,-12"], ["--stretch_s=6"]])
+@pytest.mark.parametrize(
+    "flags", [["--layout=mix"], ["--layout=mix", "--gains_db=0,-12"], ["--stretch_s=6", "--model_fade_s=1"]]
+)
 def test_loudness_of_several_models(generate, models, flags):
-    path = generate(models / "rain", models / "waves", "--minutes=1", "--model_fade_s=1", *QUICK, *flags)
+    path = generate(models / "rain", models / "waves", "--minutes=1", *QUICK, *flags)
     x, rate_hz = soundfile.read(path)
     assert pyloudnorm.Meter(rate_hz).integrated_loudness(x) == pytest.approx(-30, abs=1)
 
@@ -321,7 +315,7 @@ def test_figures_of_a_lossy_file_are_those_of_its_decoded_sound(run_here, rain, 
 
 def test_a_lossy_file_above_the_ceiling_is_told(run_here, monkeypatch, rain, tmp_path):
     """Where the codec overshoots by more than on the seconds on which it was measured."""
-    monkeypatch.setattr(render, "_measure_codec", lambda *arguments: (0.0, -1.0))
+    monkeypatch.setattr(levelling, "measure_codec", lambda *arguments: (0.0, -1.0))
     flags = ["--lufs=-8", "--peak_dbtp=-3", "--out", tmp_path / "asmr.ogg"]
     process = run_here("generate.py", rain, LENGTH, *QUICK, *flags)
     assert process.returncode == 0
@@ -336,7 +330,7 @@ def test_ctrl_c_while_a_lossy_file_is_checked(run_here, monkeypatch, rain, tmp_p
         yield np.zeros([1000, 1], np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(render, "decode", interrupt)
+    monkeypatch.setattr(writing, "decode", interrupt)
     line = ["generate.py", rain, LENGTH, *QUICK, "--out", tmp_path / "asmr.ogg"]
     assert run_here(*line).stderr.endswith("stopped\n")
     assert not list(tmp_path.iterdir())
@@ -363,7 +357,8 @@ def test_largest_rise_of_the_finished_file(run_here, models, tmp_path, flags, sk
     """Measured on the file by pyloudnorm's filter, by the definition in docs/generating.md."""
     names = [models / "rain", models / "waves"] if {"--layout=mix", "--stretch_s=6"} & {*flags} else [models / "rain"]
     path = tmp_path / "asmr.wav"
-    process = run_here("generate.py", *names, "--minutes=0.75", *QUICK, *flags, "--out", path)
+    quick = QUICK_LOOP if "--loop" in flags else QUICK
+    process = run_here("generate.py", *names, "--minutes=0.75", *quick, *flags, "--out", path)
     assert process.returncode == 0, process.stderr
     x, rate_hz = soundfile.read(path, always_2d=True)
     if "--loop" in flags:
@@ -433,7 +428,8 @@ TWO = ["--model_fade_s=1", "--stretch_s=4"]
     ids="mono stereo mix sequence sequence-loop loop walk limited bfloat16".split(),
 )
 def test_a_stretch_again(generate, models, names, flags):
-    long = generate(*(models / name for name in names.split()), LENGTH, *QUICK, *flags)
+    quick = QUICK_LOOP if "--loop" in flags else QUICK
+    long = generate(*(models / name for name in names.split()), LENGTH, *quick, *flags)
     whole = read(long, "int32")
     assert len(whole) == FRAMES
     # Over the seam of two blocks; from the beginning; to the end; all.
@@ -462,9 +458,8 @@ def test_a_stretch_in_another_format(generate, rain):
 def with_best(rain_copy):
     """A model with checkpoints of steps 2 and 3, of which the first is the best."""
     train_dir = TrainDir(rain_copy)
-    train_dir.keep_best(2, {"frechet_distance": 1.0})
-    trainer = Trainer(train_dir.read_config(), tf.distribute.OneDeviceStrategy("/cpu:0"))
-    train_dir.restore(trainer.checkpoint)
+    train_dir.keep_best(Best(2, 1.0))
+    trainer, _ = trainer_of(train_dir)
     kernel = trainer.ema.trainable_variables[0]
     kernel.assign(-kernel.value)
     train_dir.save(trainer.checkpoint, 3, keep=5)
@@ -612,7 +607,7 @@ def test_ctrl_c_keeps_what_is_there(start_night, generate, rain, tmp_path):
 
 def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tmp_path):
     """Not while the writing thread still writes, which libsndfile does not survive."""
-    real_open, real_master, events = Output.open, render._master, []
+    real_open, real_master, events = Output.open, blocks.master, []
 
     @contextlib.contextmanager
     def slow_open(self, *arguments):
@@ -641,7 +636,7 @@ def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tm
             super().close()
 
     monkeypatch.setattr(Output, "open", slow_open)
-    monkeypatch.setattr(render, "_master", interrupt)
+    monkeypatch.setattr(blocks, "master", interrupt)
     monkeypatch.setattr(encoding.soundfile, "SoundFile", Recorder)
     process = run_here("generate.py", rain, "--minutes=1", *QUICK, "--out", tmp_path / "asmr.wav")
     assert process.returncode == 0 and process.stderr.endswith("stopped\n")
@@ -655,13 +650,14 @@ def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tm
 @pytest.mark.parametrize(("channels", "bits"), [(1, 16), (2, 24)])
 def test_rf64_from_4_gb_on(channels, bits):
     frames = (2**32 - 2**16) // (channels * bits // 8)
-    assert Output("night.wav", 48000, channels, bits, frames).format == "WAV"
-    assert Output("night.wav", 48000, channels, bits, frames + 1).format == "RF64"
-    assert Output("night.flac", 48000, channels, bits, frames + 1).format == "FLAC"
+    assert Output("night.wav", 48000, channels, bits, frames).container == "WAV"
+    assert Output("night.wav", 48000, channels, bits, frames + 1).container == "RF64"
+    assert Output("night.flac", 48000, channels, bits, frames + 1).container == "FLAC"
 
 
 def test_rf64_is_written(monkeypatch, tmp_path):
-    monkeypatch.setattr(encoding, "_LARGEST_WAV_BYTES", 1000)
+    small = dataclasses.replace(formats.FORMATS[".wav"], most_bytes=1000)
+    monkeypatch.setitem(formats.FORMATS, ".wav", small)
     output = Output(str(tmp_path / "night.wav"), 16000, 1, 16, 16000)
     x = np.random.default_rng(0).normal(0, 0.1, [16000, 1])
     with output.open() as write:
@@ -674,7 +670,7 @@ def test_rf64_is_written(monkeypatch, tmp_path):
 def test_memory_does_not_grow_with_the_length(tmp_path):
     process = subprocess.run(
         [sys.executable, "-c", MEASURE_MEMORY, tmp_path / "asmr.flac"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{os.path.dirname(__file__)}"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -719,6 +715,28 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
         ("--from={tmp}/there.wav --out={tmp}/a.wav", "--from|{tmp}/there.wav"),
         ("--from={tmp}/other.json --out={tmp}/a.wav", "--from|{tmp}/other.json"),
         ("{rain} --from={tmp}/other.json --out={tmp}/a.wav", "--from|{rain}"),
+        ("--from={tmp}/other.json --seed=3 --out={tmp}/a.wav", "--from|--seed|3"),
+        # Without effect.
+        ("{rain} --minutes=1 --bits=24 --out={tmp}/a.ogg", "--bits|.wav or .flac|{tmp}/a.ogg"),
+        ("{rain} --minutes=1 --stdout_format=wav --out={tmp}/a.wav", "--stdout_format|--out -|{tmp}/a.wav"),
+        ("{rain} --minutes=1 --keep_partial --out=-", "--keep_partial|--out -"),
+        ("{rain} --minutes=1 --stretch_s=9 --out={tmp}/a.wav", "--stretch_s|one model"),
+        ("{rain} --minutes=1 --model_fade_s=9 --out={tmp}/a.wav", "--model_fade_s|one model"),
+        ("{rain} --minutes=1 --layout=mix --out={tmp}/a.wav", "--layout|one model"),
+        ("{rain} --minutes=1 --gains_db=-6 --out={tmp}/a.wav", "--gains_db|one model"),
+        ("{rain} {waves} --minutes=1 --layout=mix --stretch_s=9 --out={tmp}/a.wav", "--stretch_s|--layout sequence"),
+        ("{rain} --minutes=1 --walk_s=9 --out={tmp}/a.wav", "--walk_s|--latents walk"),
+        ("{rain} --minutes=1 --loop --fade_in_s=9 --out={tmp}/a.wav", "--fade_in_s|--loop"),
+        ("{rain} --minutes=1 --fade_s=0 --align --out={tmp}/a.wav", "--align|--fade_s 0"),
+        ("{rain} --minutes=1 --fade_s=0 --fade_shape=linear --out={tmp}/a.wav", "--fade_shape|--fade_s 0"),
+        # Of absurd sizes.
+        ("{rain} --hours=1e8 --out={tmp}/a.wav", "--hours|100000000.0|100000 h"),
+        ("{rain} --minutes=1e300 --out={tmp}/a.wav", "--minutes|1e+300|6000000 min"),
+        ("{rain} --hours=99999 --out={tmp}/a.flac --sample_rate=600000", "FLAC ends at 68719476735 frames"),
+        ("{rain} --minutes=1 --fade_s=1e300 --out={tmp}/a.wav", "--fade_s|1e+300"),
+        ("{rain} --fade_in_s=9e8 --out=-", "a fade of|GB|--fade_in_s"),
+        ("{rain} {waves} --stretch_s=9e8 --model_fade_s=4e8 --out=-", "a fade of|GB|--model_fade_s"),
+        ("--from={tmp}/other.json --start=1e308 --out={tmp}/a.wav", "--start|'1e308'"),
     ],
 )
 def test_mistake(mistake, models, tmp_path, line, words):

@@ -7,20 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavegan_asmr.rendering.composition import (
-    Composition,
-    CompositionError,
-    Joining,
-    Latents,
-    Line,
-    Piece,
-    Turns,
-    Voice,
-    bands_db,
-    fade_in,
-    slerp,
-)
+from wavegan_asmr.rendering.composition import Composition, Turns
+from wavegan_asmr.rendering.fades import fade_in
+from wavegan_asmr.rendering.inputs import Inputs, slerp
+from wavegan_asmr.rendering.lines import Joining, Line
 from wavegan_asmr.rendering.mastering import LoudnessMeter, StartleGuard
+from wavegan_asmr.rendering.pieces import CompositionError, Piece, Voice
+from wavegan_asmr.rendering.traits import bands_db
 
 RATE_HZ, PIECE_LEN, FADE = 16000, 4096, 1024
 HOP = PIECE_LEN - FADE
@@ -78,8 +71,17 @@ def is_odd(z, share):
     return z[0] < 2 * share - 1
 
 
+def latents(latent_dim, seed, line, truncation=1.0, keyframe_pieces=None):
+    """Inputs that are uniform vectors."""
+
+    def draw(random, n, truncation):
+        return random.uniform(-truncation, truncation, [n, latent_dim]).astype(np.float32)
+
+    return Inputs(draw, seed, line, truncation, keyframe_pieces)
+
+
 def voice_of(generate, seed=0, line=0, rate_hz=RATE_HZ, channels=1, width=0.0):
-    return Voice(generate, Latents(4, seed, line), RATE_HZ, rate_hz, channels, width)
+    return Voice(generate, latents(4, seed, line), RATE_HZ, rate_hz, channels, width)
 
 
 def line_of(generate, joining=PLAIN, number=0, **options):
@@ -280,27 +282,27 @@ def test_batches_are_made_ahead_only_where_a_voice_is_read_on():
 
 @pytest.mark.parametrize("keyframe_pieces", [None, 7.5])
 def test_latents_are_a_function_of_seed_line_and_index(keyframe_pieces):
-    def latents(seed, line):
-        return Latents(100, seed, line, keyframe_pieces=keyframe_pieces)
+    def make(seed, line):
+        return latents(100, seed, line, keyframe_pieces=keyframe_pieces)
 
     for index in (0, 5, 123456):
-        z = latents(1, 2)[index]
+        z = make(1, 2)[index]
         assert z.shape == (100,) and z.dtype == np.float32
-        np.testing.assert_array_equal(latents(1, 2)[index], z)
-        for other in (latents(2, 2)[index], latents(1, 3)[index], latents(1, 2)[index + 1]):
+        np.testing.assert_array_equal(make(1, 2)[index], z)
+        for other in (make(2, 2)[index], make(1, 3)[index], make(1, 2)[index + 1]):
             assert (other != z).any()
 
 
 def test_random_latents_are_uniform_within_the_truncation():
-    latents = Latents(100, 0, 0, truncation=0.5)
-    z = np.stack([latents[index] for index in range(200)])
+    inputs = latents(100, 0, 0, truncation=0.5)
+    z = np.stack([inputs[index] for index in range(200)])
     assert 0.49 < np.abs(z).max() <= 0.5
     assert abs(z.mean()) < 0.01 and z.std() == pytest.approx(1 / np.sqrt(12), rel=0.02)
     assert abs(np.corrcoef(z[:-1].ravel(), z[1:].ravel())[0, 1]) < 0.03
 
 
 def test_walk_goes_from_keyframe_to_keyframe():
-    keyframes, walk = Latents(100, 3, 1), Latents(100, 3, 1, keyframe_pieces=20)
+    keyframes, walk = latents(100, 3, 1), latents(100, 3, 1, keyframe_pieces=20)
     for index in (0, 20, 400):
         np.testing.assert_allclose(walk[index], keyframes[index // 20], atol=1e-6)
     for index in (1, 10, 35):
@@ -312,7 +314,7 @@ def test_walk_goes_from_keyframe_to_keyframe():
 @pytest.mark.parametrize("truncation", [1.0, 0.3])
 def test_walk_stays_within_the_truncation(truncation):
     """Half way between two corners of the cube an arc is outside of it."""
-    walk = Latents(100, 0, 0, truncation, keyframe_pieces=8)
+    walk = latents(100, 0, 0, truncation, keyframe_pieces=8)
     z = np.stack([walk[index] for index in range(400)])
     assert 0.99 * truncation < np.abs(z).max() <= truncation * (1 + 1e-6)
     ends = (np.float32([truncation, truncation, 0]), np.float32([truncation, 0, truncation]))
@@ -320,7 +322,7 @@ def test_walk_stays_within_the_truncation(truncation):
 
 
 def test_walk_is_slow_and_does_not_repeat():
-    walk, jumps = Latents(100, 0, 0, keyframe_pieces=50), Latents(100, 0, 0)
+    walk, jumps = latents(100, 0, 0, keyframe_pieces=50), latents(100, 0, 0)
     z = np.stack([walk[index] for index in range(1000)])
     steps = np.linalg.norm(np.diff(z, axis=0), axis=1)
     assert steps.min() > 0 and steps.max() < 0.1 * np.linalg.norm(jumps[0] - jumps[1])
@@ -371,7 +373,7 @@ def test_one_candidate_takes_pieces_in_order():
 def test_gains_of_piece_line_and_composition():
     voice = voice_of(white)
     alone, louder = Line(0, voice, PLAIN), Line(0, voice, PLAIN, gain_db=-2.0)
-    plain, gained = ([Piece(0, 7, 0, gains_db=(gain_db,))] for gain_db in (0.0, 6.0))
+    plain, gained = ([Piece(0, 7, 0, 0, 0, 0.0, 0.0, (gain_db,))] for gain_db in (0.0, 6.0))
     x = Composition([alone], PIECE_LEN, pieces=plain).mix(0, PIECE_LEN)
     y = Composition([louder], PIECE_LEN, gain_db=-3.0, pieces=gained).mix(0, PIECE_LEN)
     np.testing.assert_allclose(y, x * 10 ** (1 / 20), rtol=1e-5)
@@ -392,7 +394,7 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_pieces_are_left_out(kind):
     line = line_of(sometimes(0.08, ODD[kind]))
-    odd = [is_odd(line.voice._latents[index], 0.08) for index in range(400)]
+    odd = [is_odd(line.voice._inputs[index], 0.08) for index in range(400)]
     assert sum(odd) > 15
     share = line.voice.calibrate() / PILOT
     assert 0.03 < share <= 0.2

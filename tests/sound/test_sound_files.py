@@ -1,8 +1,6 @@
 """Audio files of other programs, damaged files, resampling and writing."""
 
-import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavegan_asmr import storage
 from wavegan_asmr.sound import files
 from wavegan_asmr.sound.files import AudioError
 
@@ -215,14 +212,6 @@ def test_samples_that_are_not_numbers(tmp_path, value):
         list(files.decode(tmp_path / "x.wav"))
 
 
-@pytest.mark.parametrize("function", [files.probe, lambda path: list(files.decode(path))], ids=["probe", "decode"])
-def test_without_av_the_message_tells_what_to_install(tmp_path, monkeypatch, function):
-    (tmp_path / "x.m4a").write_bytes(b"any")
-    monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(AudioError, match=r"wavegan\[aac\]"):
-        function(tmp_path / "x.m4a")
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     rates=st.tuples(*[st.sampled_from([8000, 11025, 16000, 44100, 48000])] * 2),
@@ -294,26 +283,6 @@ def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz
 def test_clips_of_a_file_that_is_not_there(tmp_path):
     with pytest.raises(AudioError, match="no such file"):
         files.read_clips(tmp_path / "x.wav", 100)
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_failed_writing_leaves_the_old_file(tmp_path, error):
-    (tmp_path / "x").write_text("old")
-    with pytest.raises(error), storage.replace_atomically(tmp_path / "x") as temporary:
-        pathlib.Path(temporary).write_text("half")
-        raise error
-    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "old"
-
-
-def test_writing_replaces_the_file(tmp_path, monkeypatch):
-    """Until the block ends the old content is there; the new file is readable by all."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x").write_text("old")
-    with storage.replace_atomically("x") as temporary, open(temporary, "w") as file:
-        file.write("new")
-        assert (tmp_path / "x").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_text() == "new"
-    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
 
 
 def test_wav_that_cannot_be_written_whole(tmp_path, monkeypatch):

@@ -1,0 +1,112 @@
+"""Settling settings: what is remembered, what is refused, what a folder of folders is told."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.training.settling import new_config, open_slices, resolve_config
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """Function: a TRAIN_DIR that was begun with settings."""
+
+    def begin(**given):
+        (tmp_path / "train").mkdir(exist_ok=True)
+        train_dir = TrainDir(tmp_path / "train")
+        train_dir.write_config(resolve_config(train_dir, {"data_dir": "asmr"} | given))
+        return train_dir
+
+    return begin
+
+
+def test_what_a_training_was_told_to_keep_it_remembers(begun, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = {
+        "train_keep": 16,
+        "train_eval_secs": 60.0,
+        "train_patience": 3,
+        "train_save_secs": 10.0,
+        "train_summary_secs": 20.0,
+        "data_cache_dir": "cache",
+        "train_max_steps": 7,
+        "train_max_secs": 8.0,
+    }
+    train_dir = begun(**told)
+    resumed = resolve_config(train_dir, {})
+    for name in ("train_keep", "train_eval_secs", "train_patience", "train_save_secs", "train_summary_secs"):
+        assert getattr(resumed, name) == told[name], name
+    assert resumed.data_cache_dir == str(tmp_path / "cache") and resumed.data_dir == str(tmp_path / "asmr")
+    # A budget is that of one run.
+    assert resumed.train_max_steps == 0 and resumed.train_max_secs == 0
+    assert resolve_config(train_dir, {"train_keep": 2}).train_keep == 2
+
+
+def test_a_resumed_training_keeps_its_checkpoints(recordings, tmp_path, command):
+    """The printed resume command, without flags, deletes none of those that the first command was told to keep."""
+    small = "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=4 --train_batch_size=2".split()
+    small += ["--wavegan_disc_nupdates=1", "--train_precision=float32"]
+    flags = [*small, "--train_keep=9", "--train_save_secs=0", "--train_max_steps=7"]
+    train_dir = tmp_path / "train"
+    command("train_wavegan.py", "train", train_dir, f"--data_dir={recordings}", *flags)
+    assert TrainDir(train_dir).steps() == list(range(8))
+    command("train_wavegan.py", "train", train_dir, "--train_max_steps=8")
+    assert TrainDir(train_dir).steps() == list(range(9))
+    command("train_wavegan.py", "train", train_dir, "--train_max_steps=9", "--train_keep=2")
+    assert TrainDir(train_dir).steps() == [8, 9]
+    assert json.loads((train_dir / "config.json").read_text())["train_keep"] == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"wavegan_clip": 0.1}, "--wavegan_clip has an effect with --wavegan_loss wgan only. Received: .* wgan-gp"),
+        ({"wavegan_loss": "lsgan", "wavegan_gp_lambda": 3.0}, "--wavegan_gp_lambda .* wgan-gp, hinge only"),
+        ({"wavegan_loss": "wgan", "wavegan_beta1": 0.5}, "--wavegan_beta1 has an effect"),
+        ({"wavegan_genr_pp_len": 100}, "--wavegan_genr_pp_len has an effect with --wavegan_genr_pp only"),
+        ({"wavegan_dim": 3000}, "this model needs more than 1,385 GB, and this machine has"),
+        ({"train_batch_size": 65536, "data_slice_len": 262144}, "this model needs more than"),
+        ({"train_patience": 3}, "--train_patience counts evaluations"),
+        ({"preset": "asmr", "data_dir": ""}, "--data_dir is missing"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(begun, given, words):
+    with pytest.raises(UserError, match=words):
+        begun(**given)
+
+
+def test_presets_are_no_given_settings(begun):
+    # The preset sets lambda, which wgan does not read: only what the user gave is refused.
+    train_dir = begun(preset="asmr", wavegan_loss="wgan")
+    assert train_dir.read_config().wavegan_loss == "wgan"
+    assert new_config({"preset": "asmr"}).wavegan_dim == 16
+
+
+def write(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 32000), 16000)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_told"),
+    [
+        (["rain/a.wav", "train/b.wav"], True),
+        (["rain/a.wav", "rain/sub/b.wav"], False),
+        (["a.wav", "rain/b.wav"], False),
+        (["a.wav", "b.wav"], False),
+    ],
+)
+def test_a_folder_of_folders_is_told_that_one_model_learns_them_all(tmp_path, capsys, names, is_told):
+    for name in names:
+        write(tmp_path / "asmr" / name)
+    open_slices(Config(data_dir=str(tmp_path / "asmr")))
+    printed = capsys.readouterr().out
+    note = "note      one model learns the recordings of all 2 folders; for one of its own: --data_dir "
+    note += f"{tmp_path}/asmr/rain\n"
+    assert (note in printed) == is_told
+    assert ("note" in printed) == is_told

@@ -1,0 +1,104 @@
+"""A composition becomes a file: rendered, mastered, encoded, measured, drawn."""
+
+import contextlib
+import itertools
+import time
+
+from wavegan_asmr.progress import Meter, clock
+from wavegan_asmr.rendering import blocks, manifest
+from wavegan_asmr.rendering.encoding import decode
+from wavegan_asmr.rendering.mastering import Levels, Limiter
+from wavegan_asmr.rendering.overview import Overview
+from wavegan_asmr.rendering.result import Result
+
+
+def write(composition, output, plan, keep_partial=False):
+    """Writes a composition, and beside a file its manifest and its picture.
+
+    Args:
+        composition: `Composition`.
+        output: `Output`.
+        plan: `manifest.Plan`.
+        keep_partial: Boolean, whether Ctrl-C ends the file where it is.
+
+    Returns:
+        `Result`; its frames are fewer than those of the output where it was stopped.
+
+    Raises:
+        OSError: It cannot be written.
+        KeyboardInterrupt: It was stopped, and nothing is to be kept.
+    """
+    rate_hz, start_s = output.sample_rate_hz, time.monotonic()
+    overview = Overview(rate_hz, output.channels, output.frames)
+    # What a lossy file holds is known when it is decoded.
+    levels = overview.levels if output.is_pcm else Levels(rate_hz, output.channels)
+    was_stopped = True
+
+    def check(path):
+        with _stoppable(keep_partial), _meter("checked", output) as status:
+            for x in decode(path):
+                levels.add(x)
+                status.advance(len(x))
+
+    with manifest.Writer(output.path, plan) if output.is_file else contextlib.nullcontext() as record:
+        with output.open(None if output.is_pcm else check) as write_samples, _stoppable(keep_partial):
+            _render(composition, output, plan, overview, record, write_samples)
+            was_stopped = False
+        # A fade-in is no rise; a loop has none.
+        skip_s = 0 if plan.settings.loop else composition.fades[0] / rate_hz
+        result = Result(
+            frames=overview.frames,
+            seconds=overview.frames / rate_hz,
+            **levels.figures(skip_s, plan.settings.loop and not was_stopped),
+            pieces_left_out=composition.left_out,
+            wall_s=time.monotonic() - start_s,
+        )
+        if record:
+            record.finish(result)
+    if output.is_file:
+        overview.draw(output.path, plan.settings.lufs)
+    return result
+
+
+def _render(composition, output, plan, overview, record, write_samples):
+    """Renders all blocks."""
+    limit = Limiter(plan.ceiling_dbtp, output.sample_rate_hz)
+
+    def finish(number, x):
+        write_samples(output.encode(number, x))
+        overview.add(x)
+
+    numbers = range(-(-output.frames // blocks.BLOCK_FRAMES)) if output.frames else itertools.count()
+    with _meter("rendered", output) as status, blocks.Queue(finish) as queue:
+        for number in numbers:
+            x = blocks.master(composition, limit, number)
+            if record:
+                starts_s = [(piece.start - composition.loop_fade) / output.sample_rate_hz for piece in composition.used]
+                record.add(composition.used, starts_s)
+                overview.add_seams(starts_s)
+            composition.used.clear()
+            # Encoding and measuring run beside the making of the next block.
+            queue.add(number, x)
+            status.advance(blocks.BLOCK_FRAMES)
+        queue.finish()
+
+
+@contextlib.contextmanager
+def _stoppable(keep_partial):
+    """Context that Ctrl-C only ends, where what is written is to be kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not keep_partial:
+            raise
+
+
+def _meter(label, output):
+    """A `Meter` of frames, which shows them as time."""
+    rate_hz = output.sample_rate_hz
+    return Meter(
+        label,
+        output.frames,
+        describe=lambda frames: clock(frames / rate_hz),
+        rate=lambda frames_a_second: f"{frames_a_second / rate_hz:.0f}x real time",
+    )
