@@ -146,6 +146,18 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
     return recordings, left_out
 
 
+def open_configured(config, data_dir=None, show_progress=False):
+    """Opens the recordings that a `Config` asks for, see `open_recordings`; `data_dir` is in place of its folder."""
+    return open_recordings(
+        data_dir or config.data_dir,
+        config.data_sample_rate,
+        config.data_num_channels,
+        fast_wav=config.data_fast_wav,
+        cache_dir=config.data_cache_dir or None,
+        show_progress=show_progress,
+    )
+
+
 class Slices:
     """The endless stream of random slices of recordings.
 

@@ -107,8 +107,7 @@ def measure(train_dir, held_out, eval_n, classifier):
     start_tensorflow(use_gpus=False)
     import loader
     from wavegan_asmr.classification import files
-    from wavegan_asmr.evaluation import distances, metrics
-    from wavegan_asmr.evaluation import measuring
+    from wavegan_asmr.evaluation import distances, measuring, metrics
     from wavegan_asmr.families.generators import Generator
 
     generator = Generator(TrainDir(train_dir))
@@ -117,13 +116,13 @@ def measure(train_dir, held_out, eval_n, classifier):
     def measure_recordings(folder):
         recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
         slices = loader.Slices.from_config(recordings, config)
-        return measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
+        return measuring.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
 
     random = np.random.default_rng([config.train_seed, _LATENTS])
     clips = generator.clips(generator.draw(random, eval_n), _BATCH)
-    generated = measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
+    generated = measuring.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
     training, held = measure_recordings(config.data_dir), measure_recordings(held_out)
-    own, _ = nearest(held.log_mels, training.log_mels)
+    own, _ = measuring.nearest(held.log_mels, training.log_mels)
     most = np.quantile(held.facts["autocorrelation"], _FAULT_QUANTILE) + _FAULT_MARGIN
 
     def describe(x, to_training):
@@ -133,7 +132,7 @@ def measure(train_dir, held_out, eval_n, classifier):
         return {metric: value for metric, (value, _) in values.items()} | {"faulty": float(faulty)}
 
     beside = describe(training, own)
-    to_training, _ = nearest(generated.log_mels, training.log_mels)
+    to_training, _ = measuring.nearest(generated.log_mels, training.log_mels)
     found = {metric: (value, beside[metric]) for metric, value in describe(generated, to_training).items()}
     found["steps"] = generator.step, None
     if classifier:

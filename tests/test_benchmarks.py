@@ -20,7 +20,7 @@ import wavegan
 from benchmarks import common, contestants, held_out, sound_sets, textbook, topology
 from wavegan_asmr.config import SLICE_LENS, Config
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.families.wavegan.trainer import Trainer
+from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
 from wavegan_asmr.networks import layers
 
 QUICK = ["--rounds=1", "--turn_s=0"]
@@ -76,7 +76,7 @@ def make_pair(slice_len, dim=2, batch_size=3):
         wavegan_disc_phaseshuffle=0,
         train_precision="float32",
     )
-    trainer = Trainer(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
+    trainer = WaveGANTrainer(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
     gan = textbook.WGAN(slice_len, dim, batch_size, phaseshuffle=0)
     gan.generator.set_weights(trainer.generator.get_weights())
     gan.discriminator.set_weights(trainer.discriminator.get_weights())
@@ -243,13 +243,13 @@ def test_generate(benchmark):
     assert 2e8 < file["peak_memory_bytes"] < 4e9
     places = {place["place"]: place["share"] for place in written["places"]}
     assert all(0 < share <= 1 for share in places.values())
-    assert any(place.startswith("composition.") for place in places)
+    assert any(place.startswith("rendering.") for place in places)
     assert places.keys() <= {row[3] for row in table_rows(process.stdout) if len(row) == 5}
 
 
 def test_startup(benchmark):
     process, written = benchmark("startup")
-    scripts = {path.name for path in ROOT.glob("*.py") if "\n    cli.run(main, USAGE)" in path.read_text()}
+    scripts = {path.name for path in ROOT.glob("*.py") if "\n    run_script(" in path.read_text()}
     assert set(written["seconds"]) == scripts
     assert {row[0] for row in table_rows(process.stdout)[2:]} == scripts
 

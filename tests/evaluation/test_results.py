@@ -38,7 +38,7 @@ def test_history_holds_what_compares(tmp_path):
 def fits(name, odd):
     """Whether a field of a line may have a value."""
     if name in ("evaluation", "checkpoint", "metric"):
-        return type(odd) is str and (name != "metric" or odd.isidentifier())
+        return type(odd) is str and (name != "metric" or odd not in ("", "\0"))
     if name in ("value", "error", "seconds"):
         is_number = type(odd) in (int, float) and abs(odd) <= 1e30 and (odd >= 0 or name == "value")
         return is_number or (odd is None and name == "error")

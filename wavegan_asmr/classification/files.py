@@ -167,9 +167,10 @@ def _named(folder, name):
 def _check_distributions(found, name, labels):
     """Returns the array of a name, float32 `[n, labels]`, of which each row must be a distribution."""
     array = arrays.check(found, name, "float32", (None, labels))
-    sums = array.sum(axis=1)
-    if array.min() < 0 or abs(sums - 1).max() > _SUM_TOLERANCE:
-        raise UserError(f"{name}: each row must be probabilities, which add up to 1. Received: {sums[0]:.3g}")
+    sums = array.sum(axis=1, dtype=np.float64)
+    furthest = sums[abs(sums - 1).argmax()]
+    if array.min() < 0 or abs(furthest - 1) > _SUM_TOLERANCE:
+        raise UserError(f"{name}: each row must be probabilities, which add up to 1. Received: {furthest:.3g}")
     return array
 
 

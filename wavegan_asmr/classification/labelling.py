@@ -101,14 +101,7 @@ def open_labelled(config, settings, show_progress=False):
         raise UserError(
             f"--label_pattern must have one group, the label, such as '^(\\d)_'. Received: {settings.label_pattern!r}."
         )
-    recordings, _ = loader.open_recordings(
-        config.data_dir,
-        config.data_sample_rate,
-        config.data_num_channels,
-        fast_wav=config.data_fast_wav,
-        cache_dir=config.data_cache_dir or None,
-        show_progress=show_progress,
-    )
+    recordings, _ = loader.open_configured(config, show_progress=show_progress)
     groups = _group(recordings, label_regex)
     if len(groups) < 2:
         raise UserError(

@@ -60,8 +60,8 @@ class Flags:
 
     @property
     def names(self):
-        """The names of all flags."""
-        return [flag_name(field) for fields in self._groups.values() for field in fields]
+        """The names of all flags but --help."""
+        return [flag_name(field) for field in self._shown()]
 
     def given(self, kind=None):
         """Returns the settings that were named on the command line, of one class or of all: dict of name to value."""
@@ -80,7 +80,10 @@ class Flags:
 
     def describe(self):
         """Returns the flags with their help, text of several lines."""
-        return "\n".join(line for fields in self._groups.values() for field in fields for line in _describe(field))
+        return "\n".join(line for field in self._shown() for line in _describe(field))
+
+    def _shown(self):
+        return [field for kind, fields in self._groups.items() if kind is not HelpSettings for field in fields]
 
 
 def _convert(field, value):

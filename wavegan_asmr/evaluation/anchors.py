@@ -79,14 +79,7 @@ def open_sides(config, data_dir=None, show_progress=False):
     Raises:
         UserError: There are no such recordings, too few, or of a lower rate than the model's.
     """
-    recordings, _ = loader.open_recordings(
-        data_dir or config.data_dir,
-        config.data_sample_rate,
-        config.data_num_channels,
-        fast_wav=config.data_fast_wav,
-        cache_dir=config.data_cache_dir or None,
-        show_progress=show_progress,
-    )
+    recordings, _ = loader.open_configured(config, data_dir, show_progress)
     if data_dir and os.path.abspath(data_dir) != os.path.abspath(config.data_dir):
         _check_rates(recordings, config.data_sample_rate)
     # Where all are too short, `Slices` says how long they are.

@@ -69,6 +69,7 @@ class Result:
         clips: Dict of "real", "generated", "noise" to float32 `[k, samples, channels]`.
         pairs: List of (distance, generated, real), the closest pairs, closest first; float, where 1 is the mean
             distance of real slices from their nearest real neighbours, and two float32 `[samples, channels]`.
+        evaluation: String, digest of all that decides the result but the checkpoint; what compares has the same.
     """
 
     train_dir: str
@@ -91,7 +92,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of metrics.jsonl, see above; a metric is named as a variable could be.
+    """A line of metrics.jsonl, see above.
 
     Raises:
         UserError: A value is out of its range.
@@ -108,8 +109,8 @@ class Line:
     seconds: float = 0.0
 
     def __post_init__(self):
-        if not self.metric.isidentifier():
-            raise UserError(f"metric must be a name. Received: {self.metric[:80]!r}.")
+        if not (self.metric and self.metric.isprintable()):
+            raise UserError(f"metric must be printable. Received: {self.metric[:80]!r}.")
         ranges = {
             "value": (-_LARGEST, _LARGEST),
             "error": (0, _LARGEST),

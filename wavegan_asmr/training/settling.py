@@ -62,14 +62,7 @@ def open_slices(config):
     Raises:
         UserError: Nothing in it can be used.
     """
-    recordings, left_out = loader.open_recordings(
-        config.data_dir,
-        config.data_sample_rate,
-        config.data_num_channels,
-        fast_wav=config.data_fast_wav,
-        cache_dir=config.data_cache_dir or None,
-        show_progress=True,
-    )
+    recordings, left_out = loader.open_configured(config, show_progress=True)
     slices = loader.Slices.from_config(recordings, config)
     print(f"data      {os.path.abspath(config.data_dir)}")
     print(loader.table(recordings, left_out, slices, config.data_sample_rate))
