@@ -104,7 +104,7 @@ class RenderedFile:
         speed: Float, times real time of the rendering, as generate.py says.
         whole_speed: Float, times real time of the whole command with its start.
         peak_memory_bytes: Integer.
-        settings: Dict, those of `RenderSettings`.
+        settings: Dict, those of its manifest.
     """
 
     dim: int
@@ -176,18 +176,20 @@ def sample_rendering(train_dir, settings):
 
     Args:
         train_dir: Path-like.
-        settings: Dict, those of `RenderSettings`.
+        settings: Dict, those of a manifest.
 
     Returns:
         List of (thread, place, share of the time), the most frequent first: the innermost function of the project in
         the thread that leads and in the others, which may work at the same time.
     """
     start_tensorflow()
+    from wavegan_asmr import storage
     from wavegan_asmr.rendering import render
     from wavegan_asmr.rendering.settings import OutputSettings, RenderSettings
 
     out = f"{train_dir}-sampled.flac"
-    arguments = [train_dir], OutputSettings(out=out, overwrite=True), RenderSettings(**settings)
+    settings = storage.parse_json(json.dumps(settings), RenderSettings)
+    arguments = [train_dir], OutputSettings(out=out, overwrite=True), settings
     seen, samples = collections.Counter(), 0
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=_MAIN) as pool:
         done = pool.submit(render.render, *arguments)

@@ -120,9 +120,9 @@ def test_find_files_order_does_not_depend_on_the_file_system(tmp_path, monkeypat
     for reverse in (False, True):
 
         def ordered_walk(*arguments, reverse=reverse, **options):
-            for folder, subfolders, files in walk(*arguments, **options):
+            for folder, subfolders, names in walk(*arguments, **options):
                 subfolders.sort(reverse=reverse)
-                yield folder, subfolders, sorted(files, reverse=reverse)
+                yield folder, subfolders, sorted(names, reverse=reverse)
 
         monkeypatch.setattr(os, "walk", ordered_walk)
         found.append(loader.find_files(tmp_path / "data"))
