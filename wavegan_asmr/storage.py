@@ -76,12 +76,13 @@ def copy(path, folder):
         shutil.copyfile(path, temporary)
 
 
-def read_json(path, kind):
+def read_json(file_path, kind, **known):
     """Reads a JSON file.
 
     Args:
-        path: Path-like.
+        file_path: Path-like.
         kind: Dataclass, see `parse_json`.
+        known: Values of fields that the file does not hold.
 
     Returns:
         An instance of `kind`.
@@ -90,21 +91,22 @@ def read_json(path, kind):
         OSError: It is not there or cannot be read.
         UserError: It is damaged, see `parse_json`; names the file.
     """
-    with open(path, "rb") as file:
+    with open(file_path, "rb") as file:
         text = file.read()
     try:
-        return parse_json(text, kind)
+        return parse_json(text, kind, **known)
     except UserError as error:
-        raise UserError(f"{os.fspath(path)}: {error}") from error
+        raise UserError(f"{os.fspath(file_path)}: {error}") from error
 
 
-def parse_json(text, kind, forbid_unknown=False):
+def parse_json(text, kind, forbid_unknown=False, **known):
     """Reads a JSON text as a dataclass, whose types are checked.
 
     Args:
         text: String or bytes, an object.
         kind: Dataclass; fields that the text lacks have their defaults.
         forbid_unknown: Boolean, whether a name that `kind` lacks is a mistake.
+        known: Values of fields that the text does not hold.
 
     Returns:
         An instance of `kind`.
@@ -124,7 +126,7 @@ def parse_json(text, kind, forbid_unknown=False):
     if forbid_unknown and (unknown := sorted(set(values) - set(kind.__dataclass_fields__))):
         raise UserError(f"unknown setting {unknown[0]}; it was written by another version")
     try:
-        return msgspec.convert(values, kind)
+        return msgspec.convert(values | known, kind)
     except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeEncodeError) as error:
         # JSON can escape half of a character, which is no text.
         # "Expected `int`, got `str` - at `$.pieces[0].start`"

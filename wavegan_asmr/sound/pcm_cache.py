@@ -44,12 +44,12 @@ class Pcm:
         source_channels: Integer, of the recording.
     """
 
+    path: str
     frames: int
     channels: int
     peak: float
     source_rate_hz: int
     source_channels: int
-    path: str = ""
 
     def read_into(self, array, offset):
         """Reads samples; what lies behind the end is zero.
@@ -97,7 +97,7 @@ class PcmCache:
         """
         entry = self._entry(path)
         try:
-            pcm = dataclasses.replace(storage.read_json(entry + ".json", Pcm), path=entry + ".f32")
+            pcm = storage.read_json(entry + ".json", Pcm, path=entry + ".f32")
             whole = os.path.getsize(pcm.path) == 4 * pcm.frames * pcm.channels
         except (OSError, UserError):
             return None
