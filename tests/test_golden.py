@@ -34,6 +34,18 @@ QUIET = "--train_save_secs=100000 --train_summary_secs=100000".split()
 
 
 @pytest.fixture
+def command(run_here):
+    """Function: runs a script in this process, which must end well."""
+
+    def run(*arguments):
+        process = run_here(*arguments)
+        assert process.returncode == 0, process.stderr
+        return process
+
+    return run
+
+
+@pytest.fixture
 def golden(tmp_path):
     """A copy of tests/golden whose paths lead to itself."""
     folder = shutil.copytree(GOLDEN, tmp_path / "golden")

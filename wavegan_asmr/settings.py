@@ -21,6 +21,7 @@ import typing
 
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.storage import shorten
 
 KINDS = ("model", "training", "machine", "run")
 
@@ -122,7 +123,7 @@ def check(field, value):
         return None
     if is_tuple:
         if not isinstance(value, list | tuple):
-            raise UserError(f"--{field.name} must be a list of numbers, as 0,-6. Received: {_shown(value)}.")
+            raise UserError(f"--{field.name} must be a list of numbers, as 0,-6. Received: {shorten(value)}.")
         return tuple(_check_one(field, kind, each) for each in value)
     return _check_one(field, kind, value)
 
@@ -184,30 +185,23 @@ def rule(field):
 
 
 def _check_one(field, kind, value):
-    if kind is float and type(value) is int:
-        value = float(value) if abs(value) <= LARGEST else math.inf
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise UserError(f"--{field.name} must be {_TYPE_WORDS[kind]}. Received: {_shown(value)}.")
     metadata, allowed = field.metadata, choices(field)
+    if kind is float and type(value) is int and abs(value) <= LARGEST:
+        value = float(value)
+    received = f"Received: {shorten(value)}."
+    # A whole number that is too large for a float is refused below.
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if not fits or (type(value) is float and not math.isfinite(value)):
+        raise UserError(f"--{field.name} must be {_TYPE_WORDS[kind]}. {received}")
     if (
         (allowed and value not in allowed)
         or (metadata["at_least"] is not None and value < metadata["at_least"])
         or (metadata["at_most"] is not None and value > metadata["at_most"])
         or (metadata["below"] is not None and value >= metadata["below"])
     ):
-        raise UserError(f"--{field.name} must be {rule(field)}. Received: {_shown(value)}.")
-    if kind in (int, float) and metadata["at_most"] is None and abs(value) > LARGEST:
-        raise UserError(f"--{field.name} must be at most {LARGEST} in size. Received: {_shown(value)}.")
+        raise UserError(f"--{field.name} must be {rule(field)}. {received}")
+    if kind in (int, float) and abs(value) > max(LARGEST, metadata["at_most"] or 0):
+        raise UserError(f"--{field.name} must be at most {LARGEST} in size. {received}")
     if kind is str and "\0" in value:
-        raise UserError(f"--{field.name} must not hold a zero byte. Received: {_shown(value)}.")
+        raise UserError(f"--{field.name} must not hold a zero byte. {received}")
     return value
-
-
-def _shown(value):
-    """A value as text that is not too long for a line."""
-    try:
-        text = repr(value)
-    except ValueError:
-        # Python does not write whole numbers of thousands of digits.
-        return "a number of thousands of digits"
-    return text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)"

@@ -130,7 +130,26 @@ def parse_json(text, kind, forbid_unknown=False, **known):
     except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeEncodeError) as error:
         # JSON can escape half of a character, which is no text.
         # "Expected `int`, got `str` - at `$.pieces[0].start`"
-        reason, _, place = str(error).partition(" - at ")
-        field = place.strip("`").removeprefix("$.")
-        reason = re.sub(r"[`]", "", reason)
-        raise UserError(f"{field}: {reason[:1].lower()}{reason[1:]}" if field else reason) from error
+        reason, _, place = str(error).replace("`", "").partition(" - at ")
+        field = place.removeprefix("$.")
+        received = f". Received: {shorten(_find(values, place))}." if field and "[...]" not in field else ""
+        raise UserError(f"{field}: {reason[:1].lower()}{reason[1:]}{received}" if field else reason) from error
+
+
+def shorten(value):
+    """Returns a value as text that is not too long for a line."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not write whole numbers of thousands of digits.
+        return "a number of thousands of digits"
+    return text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)"
+
+
+def _find(values, place):
+    """Returns the value at a place like "$.pieces[0].start", or None where a name is missing."""
+    for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", place):
+        if name and name not in values:
+            return None
+        values = values[name] if name else values[int(number)]
+    return values

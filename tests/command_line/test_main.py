@@ -58,7 +58,7 @@ def test_the_verb_is_found(called, line, verb, arguments, given):
         ("train ./train --no_such", "Unknown command line flag 'no_such'"),
         ("train ./train --train_keep many", "train_keep.*many"),
         ("train ./train --data_dir", "data_dir"),
-        ("--bits 24 preview ./train", "--bits is not a flag of preview; generate take it"),
+        ("--bits 24 preview ./train", "--bits is not a flag of preview; generate takes it"),
     ],
 )
 def test_mistakes_name_what_is_wrong(called, line, words):

@@ -184,7 +184,7 @@ def test_machine_setting_may_change_and_is_remembered(name, value):
         ("train_wavegan.py train t --wavegan_gp_lambda=x", "--wavegan_gp_lambda|x"),
         ("train_wavegan.py train t --data_normalize=maybe", "--data_normalize|maybe"),
         ("train_wavegan.py train t --data_dir", "--data_dir"),
-        ("train_wavegan.py train t --preview_n=3", "--preview_n is not a flag of train; preview take it."),
+        ("train_wavegan.py train t --preview_n=3", "--preview_n is not a flag of train; preview takes it."),
         ("train_wavegan.py preview t --train_keep=3", "--train_keep is not a flag of preview; train, check take it."),
         ("preview.py t --notrain_ema", "ema"),
         ("backup.py t 1 --watch", "--watch is not a flag of backup; preview, evaluate, incept take it."),
@@ -598,7 +598,7 @@ def test_help(line, names):
     usage, head, described = process.stdout.partition(f"\nFlags of {line}:\n")
     assert head and f"wavegan {(verb or [script.removesuffix('.py')])[0]} " in usage
     shown = re.findall(r"^  --(?:\[no\])?(\w+)$", described, re.MULTILINE)
-    assert sorted(shown) == sorted([*names, "help"])
+    assert sorted(shown) == sorted(names)
     check_light(process.stderr)
 
 

@@ -1,5 +1,6 @@
 """Settling settings: what is remembered, what is refused, what a folder of folders is told."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -47,17 +48,17 @@ def test_what_a_training_was_told_to_keep_it_remembers(begun, tmp_path, monkeypa
     assert resolve_config(train_dir, {"train_keep": 2}).train_keep == 2
 
 
-def test_a_resumed_training_keeps_its_checkpoints(recordings, tmp_path, command):
+def test_a_resumed_training_keeps_its_checkpoints(recordings, tmp_path, run_here):
     """The printed resume command, without flags, deletes none of those that the first command was told to keep."""
     small = "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=4 --train_batch_size=2".split()
     small += ["--wavegan_disc_nupdates=1", "--train_precision=float32"]
     flags = [*small, "--train_keep=9", "--train_save_secs=0", "--train_max_steps=7"]
     train_dir = tmp_path / "train"
-    command("train_wavegan.py", "train", train_dir, f"--data_dir={recordings}", *flags)
+    run_here("train_wavegan.py", "train", train_dir, f"--data_dir={recordings}", *flags)
     assert TrainDir(train_dir).steps() == list(range(8))
-    command("train_wavegan.py", "train", train_dir, "--train_max_steps=8")
+    run_here("train_wavegan.py", "train", train_dir, "--train_max_steps=8")
     assert TrainDir(train_dir).steps() == list(range(9))
-    command("train_wavegan.py", "train", train_dir, "--train_max_steps=9", "--train_keep=2")
+    run_here("train_wavegan.py", "train", train_dir, "--train_max_steps=9", "--train_keep=2")
     assert TrainDir(train_dir).steps() == [8, 9]
     assert json.loads((train_dir / "config.json").read_text())["train_keep"] == 2
 
@@ -85,6 +86,24 @@ def test_presets_are_no_given_settings(begun):
     train_dir = begun(preset="asmr", wavegan_loss="wgan")
     assert train_dir.read_config().wavegan_loss == "wgan"
     assert new_config({"preset": "asmr"}).wavegan_dim == 16
+
+
+def test_a_preset_is_settled_once(tmp_path):
+    """What a preset comes to may change from version to version; a training goes on as it began."""
+    train_dir = TrainDir(tmp_path / "train")
+    train_dir.create()
+    given = {"data_dir": "a", "preset": "asmr", "wavegan_dim": 32}
+    begun = resolve_config(train_dir, given)
+    assert (begun.wavegan_loss, begun.train_batch_size, begun.wavegan_dim) == ("hinge", 16, 32)
+    train_dir.write_config(dataclasses.replace(begun, wavegan_gp_lambda=0.7))
+    for again in (given, {"preset": "asmr"}, {}):
+        config = resolve_config(train_dir, again)
+        assert (config.wavegan_gp_lambda, config.wavegan_dim) == (0.7, 32)
+    with pytest.raises(UserError, match=r"--preset .*stored 'asmr', received 'paper'"):
+        resolve_config(train_dir, {"preset": "paper"})
+    # Fine-tuning keeps to the preset too, and to what overrode it in the networks.
+    tuned = resolve_config(TrainDir(tmp_path / "tuned"), {"data_dir": "b", "train_init_from": train_dir.path})
+    assert (tuned.preset, tuned.wavegan_loss, tuned.wavegan_dim) == ("asmr", "hinge", 32)
 
 
 def write(path):

@@ -122,7 +122,10 @@ def _unknown(verb, error):
     name = error.flagname
     having = [each for each in VERBS if {name, name.removeprefix("no")} & set(_flags_of(each).names)]
     if having:
-        return f"--{name} is not a flag of {verb}; {', '.join(having)} take it. Leave it out (--help lists the flags)."
+        takes = "take" if len(having) > 1 else "takes"
+        return (
+            f"--{name} is not a flag of {verb}; {', '.join(having)} {takes} it. Leave it out (--help lists the flags)."
+        )
     return f"{' '.join(str(error).split())} (--help lists the flags)"
 
 
