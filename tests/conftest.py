@@ -22,6 +22,16 @@ TINY = (
 ).split()
 """Flags of a model that trains in seconds."""
 
+SMALL = {
+    "data_slice_len": 4096,
+    "wavegan_dim": 2,
+    "wavegan_latent_dim": 4,
+    "train_batch_size": 4,
+    "wavegan_disc_nupdates": 2,
+    "train_precision": "float32",
+}
+"""Settings of a model that learns a little in seconds."""
+
 # A shell starts what runs in the background with Ctrl-C ignored, and the commands under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

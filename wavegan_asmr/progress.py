@@ -1,5 +1,6 @@
 """Is it time?, and the line that shows how far a long step is: on a terminal in place, in a log line by line."""
 
+import os
 import resource
 import sys
 import time
@@ -119,6 +120,11 @@ def peak_memory_bytes():
     """Returns the most memory this process has held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def machine_memory_bytes():
+    """Returns the memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def clock(seconds):

@@ -64,10 +64,17 @@ def replace_folder(path, prefix):
         os.rename(partial, path)
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """Context that gives a binary file to write, which gets its name `path` when the block ends well."""
+    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
 def write_text(path, text):
     """Writes a text file, whole or not at all."""
-    with replace_atomically(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def copy(path, folder):

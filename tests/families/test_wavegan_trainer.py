@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import REFERENCE, ROOT
+from conftest import REFERENCE, ROOT, SMALL
 from test_wavegan import load_reference
 
 import loader
@@ -25,14 +25,6 @@ from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
 
 FOLDER = pathlib.Path(__file__).parent
-SMALL = {
-    "data_slice_len": 4096,
-    "wavegan_dim": 2,
-    "wavegan_latent_dim": 4,
-    "train_batch_size": 4,
-    "wavegan_disc_nupdates": 2,
-    "train_precision": "float32",
-}
 
 
 @pytest.fixture

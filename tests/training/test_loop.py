@@ -4,20 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import SMALL
 
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
-
-SMALL = {
-    "data_slice_len": 4096,
-    "wavegan_dim": 2,
-    "wavegan_latent_dim": 4,
-    "train_batch_size": 4,
-    "wavegan_disc_nupdates": 2,
-    "train_precision": "float32",
-}
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(recordings, tmp_path, monkeypatch):

@@ -98,12 +98,12 @@ def save(folder, trained, counts):
     path = os.path.join(folder, "classifier.json")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    with _replacing(folder, "weights.npz") as file:
+    with storage.replacing(os.path.join(folder, "weights.npz")) as file:
         np.savez(file, **{weight.path: weight.numpy() for weight in classifier.network.weights})
-    with _replacing(folder, "probabilities.npz") as file:
+    with storage.replacing(os.path.join(folder, "probabilities.npz")) as file:
         np.savez(file, test=trained.test, train=trained.train)
     title = f"{trained.test_accuracy:.1%} of {counts.sum()} test slices"
-    with _replacing(folder, "confusion.png") as file:
+    with storage.replacing(os.path.join(folder, "confusion.png")) as file:
         file.write(plots.png(plots.confusion_matrix(counts, classifier.labels, title)))
     facts = Facts(
         labels=classifier.labels,
@@ -172,9 +172,3 @@ def _check_distributions(found, name, labels):
     if array.min() < 0 or abs(furthest - 1) > _SUM_TOLERANCE:
         raise UserError(f"{name}: each row must be probabilities, which add up to 1. Received: {furthest:.3g}")
     return array
-
-
-@contextlib.contextmanager
-def _replacing(folder, name):
-    with storage.replace_atomically(os.path.join(folder, name)) as temporary, open(temporary, "wb") as file:
-        yield file

@@ -16,7 +16,7 @@ SETTINGS = (Config,)
 def main(arguments, flags):
     given = flags.given(Config)
     if len(arguments) != 1 or "data_dir" in given:
-        received = " ".join([*arguments, *(f"--data_dir {given['data_dir']}" for _ in "x" if "data_dir" in given)])
+        received = " ".join([*arguments, *(["--data_dir", given["data_dir"]] if "data_dir" in given else [])])
         raise UserError(f"check takes one FOLDER of recordings, as an argument. Received: {received!r}.")
     run.start_tensorflow(use_gpus=False)
     from wavegan_asmr.training import settling

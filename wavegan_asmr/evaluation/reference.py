@@ -168,5 +168,5 @@ def _write(path, digest, reference):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     facts = json.dumps(dataclasses.asdict(_Stored(digest, reference.anchors)))
     measured = {name: value for name, value in vars(reference).items() if name != "anchors"}
-    with storage.replace_atomically(path) as temporary, open(temporary, "wb") as file:
+    with storage.replacing(path) as file:
         np.savez(file, facts=facts, **measured)

@@ -134,6 +134,6 @@ def fixed_inputs(train_dir, n):
         more = family.draw(config, np.random.default_rng([config.train_seed, _FIXED]), n)
         inputs = np.concatenate([inputs, more[len(inputs) :]])
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with storage.replace_atomically(path) as temporary, open(temporary, "wb") as file:
+        with storage.replacing(path) as file:
             np.save(file, inputs, allow_pickle=False)
     return inputs[:n].astype(dtype)

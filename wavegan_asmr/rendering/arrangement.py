@@ -1,9 +1,8 @@
 """What settings make of models: voices, how their pieces follow each other, and compositions of them."""
 
-import os
-
 import numpy as np
 
+from wavegan_asmr.progress import machine_memory_bytes
 from wavegan_asmr.rendering.composition import Composition, Turns
 from wavegan_asmr.rendering.inputs import Inputs
 from wavegan_asmr.rendering.lines import Joining, Line
@@ -156,7 +155,7 @@ def _refuse_latents(settings, generator):
 
 def _check_memory(fades):
     """Raises CompositionError where a fade of so many frames would not fit into memory."""
-    needed, there = _FADE_BYTES * max(fades), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed, there = _FADE_BYTES * max(fades), machine_memory_bytes()
     if needed > there:
         raise CompositionError(
             f"a fade of {max(fades)} frames needs {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; "

@@ -87,5 +87,5 @@ class Overview:
             os.path.basename(path),
             self._seams_s if len(self._seams_s) <= _MOST_SEAMS else [],
         )
-        with storage.replace_atomically(path_beside(path)) as temporary, open(temporary, "wb") as file:
+        with storage.replacing(path_beside(path)) as file:
             file.write(plots.png(figure))

@@ -52,7 +52,7 @@ def _render(train_dir, checkpoint, n):
             picture = summaries.write_picture("preview/spectrograms", rows, rate_hz)
             summaries.write_audio("preview/audio", fake, rate_hz)
         writer.close()
-        with storage.replace_atomically(f"{base}.png") as temporary, open(temporary, "wb") as file:
+        with storage.replacing(f"{base}.png") as file:
             file.write(picture)
     except OSError as error:
         raise UserError(f"cannot write previews: {error.strerror}. Received: {error.filename!r}.") from error

@@ -121,7 +121,7 @@ class PcmCache:
         entry = self._entry(path)
         try:
             os.makedirs(os.path.dirname(entry), exist_ok=True)
-            with storage.replace_atomically(entry + ".f32") as temporary, open(temporary, "wb") as file:
+            with storage.replacing(entry + ".f32") as file:
                 frames, peak = _write(file, self._decode(path, info, advance))
                 if self._entry(path) != entry:
                     raise AudioError("changed while it was being read")

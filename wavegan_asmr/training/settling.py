@@ -69,6 +69,6 @@ def open_slices(config):
     folders = sorted({os.path.dirname(recording.name).split(os.sep)[0] for recording in recordings} - {""})
     if len(folders) > 1:
         first = os.path.join(config.data_dir, folders[0])
-        print(f"note      one model learns the recordings of all {len(folders)} folders; for one of its own: "
-              f"--data_dir {first}")  # fmt: skip
+        learns = f"one model learns the recordings of all {len(folders)} folders"
+        print(f"note      {learns}; for one of its own: --data_dir {first}")
     return slices

@@ -1,12 +1,12 @@
 """WaveGAN behind the interface of a model family."""
 
 import dataclasses
-import os
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.family import Family
 from wavegan_asmr.lazy import LazyModule
 from wavegan_asmr.networks.losses import LOSSES
+from wavegan_asmr.progress import machine_memory_bytes
 
 # --help lists families, and must not wait for their libraries.
 np = LazyModule("numpy")
@@ -57,7 +57,7 @@ class WaveGAN(Family):
             samples = 2 * config.train_batch_size * config.data_slice_len * (config.data_num_channels + widths[0] // 4)
             needed = _GENERATOR_COPIES * needed + _DISCRIMINATOR_COPIES * (taps + grid) + samples
         needed *= _FLOAT_BYTES
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        there = machine_memory_bytes()
         if needed > there:
             raise UserError(
                 f"this model needs more than {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; give "
