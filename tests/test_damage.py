@@ -7,7 +7,7 @@ from damage import damage_bytes, damage_json
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import fixed_inputs
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import files, wav
 from wavegan_asmr.train_dir import TrainDir
 
 GOLDEN = ROOT / "tests" / "golden" / "asmr"
@@ -61,12 +61,12 @@ def test_fixed_inputs(train_dir, tmp_path):
 
 def test_real_clips(tmp_path, noise):
     path = tmp_path / "real.wav"
-    files.write_clips(path, noise(1)[:8192].reshape(2, 4096, 1), 16000)
+    wav.write_clips(path, noise(1)[:8192].reshape(2, 4096, 1), 16000)
     whole, refused = path.read_bytes(), 0
     for seed in range(200):
         path.write_bytes(damage_bytes(whole, seed))
         try:
-            clips = files.read_clips(path, 4096)
+            clips = wav.read_clips(path, 4096)
             assert len(clips) >= 1 and clips.shape[1] == 4096
         except files.AudioError as error:
             assert one_line(error, "")

@@ -23,7 +23,7 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import results
 from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.evaluation.results import Result, Row
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import wav
 
 SWITCHES = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
@@ -168,7 +168,7 @@ def test_every_sound_plays_and_is_the_slice(browser, whole):
     clips += [clip for pair in result.pairs for clip in pair[1:]]
     for (samples, rate_hz), clip in zip(sounds_of(browser), clips, strict=True):
         assert rate_hz == RATE_HZ
-        np.testing.assert_array_equal(samples, files.to_int16(clip))
+        np.testing.assert_array_equal(samples, wav.to_int16(clip))
     labels = [element.get_attribute("aria-label") for element in all_of(browser, "audio")]
     assert len(set(labels)) == len(labels)
     assert labels[:5] == ["recorded 1", "recorded 2", "recorded 3", "recorded 4", "generated 1"]
@@ -266,7 +266,7 @@ def test_pairs_are_on_the_page_and_beside_it(browser, whole):
         for kind, clip in zip(kinds, clips):
             samples, rate_hz = soundfile.read(folder / f"{k:02d}{kind}", dtype="int16", always_2d=True)
             assert rate_hz == RATE_HZ
-            np.testing.assert_array_equal(samples, files.to_int16(clip))
+            np.testing.assert_array_equal(samples, wav.to_int16(clip))
     shown = all_of(browser, ".pair img")[2].get_attribute("src")
     assert base64.b64decode(shown.split(",")[1]) == (folder / "03.png").read_bytes()
     assert imread(folder / "03.png").shape[1] > 400
@@ -358,7 +358,7 @@ def test_interrupted_report_leaves_the_old_one(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return replace_atomically(path)
 
-    monkeypatch.setattr(files, "replace_atomically", interrupt)
+    monkeypatch.setattr(wav, "replace_atomically", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path, dataclasses.replace(result, step=400))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

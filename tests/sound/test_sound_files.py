@@ -9,7 +9,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import files, wav
 from wavegan_asmr.sound.files import AudioError
 
 BASES_HZ = [220, 330, 550, 80, 770, 880]
@@ -261,7 +261,7 @@ def test_frequencies_above_the_new_range_are_removed():
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
 def test_int16_is_scaled_truncated_and_clipped(values):
     expected = [max(-32767, min(32767, int(np.float32(value) * np.float32(32767)))) for value in values]
-    x = files.to_int16(np.array(values, np.float32))
+    x = wav.to_int16(np.array(values, np.float32))
     assert x.dtype == np.int16 and x.tolist() == expected
 
 
@@ -269,8 +269,8 @@ def test_int16_is_scaled_truncated_and_clipped(values):
 @pytest.mark.parametrize("sample_rate_hz", [8000, 11025])
 def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz):
     clips = noise(n * clip_len, 1, channels).reshape(n, clip_len, channels)
-    files.write_clips(tmp_path / "x.wav", clips, sample_rate_hz)
-    read_back = files.read_clips(tmp_path / "x.wav", clip_len)
+    wav.write_clips(tmp_path / "x.wav", clips, sample_rate_hz)
+    read_back = wav.read_clips(tmp_path / "x.wav", clip_len)
     assert read_back.shape == clips.shape
     np.testing.assert_allclose(read_back, np.trunc(clips * np.float32(32767)) / 32768, atol=1e-7)
     info, pause = soundfile.info(tmp_path / "x.wav"), sample_rate_hz // 2
@@ -282,13 +282,13 @@ def test_clips_round_trip(tmp_path, noise, n, clip_len, channels, sample_rate_hz
 
 def test_clips_of_a_file_that_is_not_there(tmp_path):
     with pytest.raises(AudioError, match="no such file"):
-        files.read_clips(tmp_path / "x.wav", 100)
+        wav.read_clips(tmp_path / "x.wav", 100)
 
 
 def test_wav_that_cannot_be_written_whole(tmp_path, monkeypatch):
-    files.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
+    wav.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
     before = (tmp_path / "x.wav").read_bytes()
     monkeypatch.setattr(soundfile, "write", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        files.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
+        wav.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
     assert (tmp_path / "x.wav").read_bytes() == before and len(list(tmp_path.iterdir())) == 1

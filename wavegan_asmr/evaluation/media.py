@@ -6,7 +6,7 @@ import io
 import matplotlib
 import soundfile
 
-from wavegan_asmr.sound import files, plots
+from wavegan_asmr.sound import files, plots, wav
 
 _LOSSLESS_BYTES = 5_000_000
 """More sound than this, as 16-bit samples, is coded with loss: the page stays at some 10 MB."""
@@ -44,7 +44,7 @@ class SoundCoder:
         """
         playable_hz = min(max(self._rate_hz, _LEAST_HZ), _MOST_HZ)
         channels = clip.shape[1] if clip.shape[1] <= 2 else 1
-        blocks = [files.to_int16(x) for x in files.convert([clip], self._rate_hz, playable_hz, channels)]
+        blocks = [wav.to_int16(x) for x in files.convert([clip], self._rate_hz, playable_hz, channels)]
         buffer = io.BytesIO()
         container, subtype = self._format
         with soundfile.SoundFile(buffer, "w", playable_hz, channels, subtype, format=container) as file:

@@ -17,7 +17,7 @@ import jinja2
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import drawing, media, results
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import wav
 from wavegan_asmr.train_dir import TrainDir
 
 _COLUMNS = 4
@@ -79,8 +79,8 @@ def _write_pairs(path, result, pictures):
     with storage.replace_folder(path, ".pairs-") as folder:
         for k, ((_, fake, real), picture) in enumerate(zip(result.pairs, pictures), 1):
             base = os.path.join(folder, f"{k:02d}")
-            files.write_wav(f"{base}-generated.wav", fake, result.sample_rate_hz)
-            files.write_wav(f"{base}-recorded.wav", real, result.sample_rate_hz)
+            wav.write_wav(f"{base}-generated.wav", fake, result.sample_rate_hz)
+            wav.write_wav(f"{base}-recorded.wav", real, result.sample_rate_hz)
             pathlib.Path(f"{base}.png").write_bytes(picture)
 
 

@@ -13,7 +13,7 @@ from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering import formats
 from wavegan_asmr.rendering.mastering import to_integers
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import wav
 
 _DECODED_FRAMES = 1 << 17
 
@@ -117,7 +117,7 @@ class Output:
                 yield lambda samples: stdout.write(self._bytes(samples))
             return
         with storage.replace_atomically(self.path) as temporary:
-            with self._create(temporary) as file, files.sndfile_writing():
+            with self._create(temporary) as file, wav.sndfile_writing():
                 yield file.write
             if check:
                 check(temporary)

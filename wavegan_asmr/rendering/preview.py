@@ -6,7 +6,7 @@ from wavegan_asmr import storage, summaries
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.generators import Generator, fixed_inputs
 from wavegan_asmr.rendering.settings import PreviewSettings
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import files, wav
 from wavegan_asmr.train_dir import TrainDir
 
 _BATCH = 8
@@ -37,7 +37,7 @@ def _render(train_dir, checkpoint, n):
     fake = generator.clips(fixed_inputs(train_dir, n), _BATCH)
     rows = [("generated", fake[:_PICTURED])]
     try:
-        real = files.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)
+        real = wav.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)
         rows.insert(0, ("real", real[:_PICTURED]))
     except files.AudioError as error:
         print(f"no real slices beside the generated ones: {train_dir.join('preview', 'real.wav')}: {error}")
@@ -46,7 +46,7 @@ def _render(train_dir, checkpoint, n):
     base = train_dir.join("preview", f"{step:08d}")
     try:
         os.makedirs(os.path.dirname(base), exist_ok=True)
-        files.write_clips(f"{base}.wav", fake, rate_hz)
+        wav.write_clips(f"{base}.wav", fake, rate_hz)
         writer = summaries.create_writer(train_dir.join("preview"))
         with writer.as_default(step):
             picture = summaries.write_picture("preview/spectrograms", rows, rate_hz)

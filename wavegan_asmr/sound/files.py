@@ -1,4 +1,4 @@
-"""Audio files and samples: probe, decode, resample, mix channels, convert, write.
+"""Audio files and samples: probe, decode, resample, mix channels, convert.
 
 Samples are float32 `[frames, channels]`, nominally in [-1, 1]. libsndfile reads WAV, FLAC, OGG (Vorbis and
 Opus), MP3, AIFF and more; PyAV reads what libsndfile does not (m4a/AAC, files without a length).
@@ -13,8 +13,6 @@ import numpy as np
 import soundfile
 import soxr
 
-from wavegan_asmr.storage import replace_atomically
-
 EXTENSIONS = frozenset(
     ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .aac .mp4 .webm .wma".split()
 )
@@ -22,9 +20,6 @@ EXTENSIONS = frozenset(
 
 BLOCK_FRAMES = 1 << 18
 """Frames decoded at once: bounds the memory that a long recording takes."""
-
-_MOST_CLIP_FRAMES = 1 << 30
-"""More frames than clips are written of: a header that lies would take all memory."""
 
 _MOST_FRAMES = 1 << 62
 """More frames than a file can have: libsndfile's word for an unknown length."""
@@ -72,7 +67,7 @@ def probe(path):
             rate_hz, channels = codec.sample_rate, codec.layout.nb_channels
             frames = round((container.duration or 0) / 1e6 * rate_hz)
         return AudioInfo(rate_hz, channels, frames or sum(map(len, _decode_pyav(path))))
-    with _open_soundfile(path) as file:
+    with open_soundfile(path) as file:
         _check_chunk_sizes(file)
         if file.frames <= 0:
             raise AudioError("holds no samples")
@@ -150,80 +145,19 @@ def mix_channels(x, channels):
     raise AudioError(f"has {x.shape[1]} channels, which cannot become {channels}; 1 takes any number")
 
 
-def to_int16(x):
-    """Converts float samples to 16 bit as the reference does: x * 32767, truncated, clipped.
-
-    Args:
-        x: float array of any shape, nominally in [-1, 1].
-
-    Returns:
-        int16 array of the same shape.
-    """
-    return np.clip(np.asarray(x) * 32767.0, -32767, 32767).astype(np.int16)
-
-
-def write_wav(path, x, sample_rate_hz):
-    """Writes a 16-bit WAV file, whole or not at all.
-
-    Args:
-        path: Path-like.
-        x: float32 array `[frames, channels]` in [-1, 1].
-        sample_rate_hz: Integer.
-    """
-    with replace_atomically(path) as temporary, sndfile_writing():
-        soundfile.write(temporary, to_int16(x), sample_rate_hz, "PCM_16", format="WAV")
-
-
 @contextlib.contextmanager
-def sndfile_writing():
-    """Context in which a failure of libsndfile to write is an OSError, as of any other writing."""
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
-        raise OSError(error.code, error.error_string.rstrip(".")) from error
-
-
-def write_clips(path, clips, sample_rate_hz):
-    """Writes clips one after the other into a 16-bit WAV file, half a second of silence between them.
+def open_soundfile(path):
+    """Context that opens a file with libsndfile.
 
     Args:
-        path: Path-like.
-        clips: float32 array `[n, samples, channels]` in [-1, 1].
-        sample_rate_hz: Integer.
-    """
-    pause = np.zeros([len(clips), sample_rate_hz // 2, clips.shape[2]], np.float32)
-    samples = np.concatenate([clips, pause], axis=1).reshape(-1, clips.shape[2])
-    write_wav(path, samples[: len(samples) - sample_rate_hz // 2], sample_rate_hz)
+        path: String.
 
-
-def read_clips(path, clip_len):
-    """Reads back what `write_clips` wrote.
-
-    Args:
-        path: Path-like.
-        clip_len: Integer, samples of a clip.
-
-    Returns:
-        float32 array `[n, clip_len, channels]`.
+    Yields:
+        `soundfile.SoundFile`.
 
     Raises:
-        AudioError: The file is not there, cannot be read, or holds something else.
+        AudioError: It is not audio that libsndfile reads.
     """
-    if not os.path.exists(path):
-        raise AudioError("no such file")
-    with _open_soundfile(os.fspath(path)) as file:
-        if file.frames > _MOST_CLIP_FRAMES:
-            raise AudioError(f"holds no clips of {clip_len} samples")
-        x, pause_len = check_finite(file.read(dtype="float32", always_2d=True)), file.samplerate // 2
-    n, rest = divmod(len(x) + pause_len, clip_len + pause_len)
-    if n < 1 or rest:
-        raise AudioError(f"holds no clips of {clip_len} samples")
-    x = np.pad(x, [[0, pause_len], [0, 0]])
-    return x.reshape(n, clip_len + pause_len, -1)[:, :clip_len]
-
-
-@contextlib.contextmanager
-def _open_soundfile(path):
     try:
         with soundfile.SoundFile(path) as file:
             # What libsndfile takes names like .au for when it finds no header.
@@ -247,7 +181,7 @@ def _check_chunk_sizes(file):
 
 
 def _decode_soundfile(path):
-    with _open_soundfile(path) as file:
+    with open_soundfile(path) as file:
         missing = file.frames
         while missing > 0:
             block = file.read(min(missing, BLOCK_FRAMES), dtype="float32", always_2d=True)
@@ -278,7 +212,7 @@ def _needs_pyav(path):
         return not _has_mp3_length(path)
     if extension == ".flac":
         # Written to a pipe: the header has no length.
-        with _open_soundfile(path) as file:
+        with open_soundfile(path) as file:
             return file.frames > _MOST_FRAMES
     return extension in _PYAV_EXTENSIONS
 

@@ -18,7 +18,7 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import fixed_inputs
 from wavegan_asmr.progress import Timer
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import wav
 from wavegan_asmr.train_dir import TrainDir, variables_by_name
 from wavegan_asmr.training.early_stopping import EarlyStopping
 from wavegan_asmr.training.precision import choose_precision
@@ -137,7 +137,7 @@ def _loop(trainer, train_dir, slices, evaluation):
     stopping = EarlyStopping(train_dir, config, evaluation) if evaluation else None
     fixed = fixed_inputs(train_dir, _PREVIEWED)
     real = slices.read(0, _PREVIEWED)
-    files.write_clips(train_dir.join("preview", "real.wav"), real, config.data_sample_rate)
+    wav.write_clips(train_dir.join("preview", "real.wav"), real, config.data_sample_rate)
 
     def save():
         train_dir.save(trainer.checkpoint, step, config.train_keep)
