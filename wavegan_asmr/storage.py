@@ -1,18 +1,26 @@
 """Files that are whole or not there, and JSON that is checked when it is read."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 
 from wavegan_asmr.errors import UserError
+
+_LONGEST_PREFIX = 200
+"""Bytes of a name that its temporary names repeat."""
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 
 
 @contextlib.contextmanager
 def replace_atomically(path):
     """Context that gives a temporary name beside `path` and moves it there when the block ends well.
+
+    What killed processes left of earlier tries is deleted. The file may be read by those whom the umask lets.
 
     Args:
         path: Path-like, the final name.
@@ -23,30 +31,32 @@ def replace_atomically(path):
     Raises:
         OSError: Writing failed; its `filename` is set.
     """
-    folder, name = os.path.split(os.fspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
+    temporary = handle = None
     try:
-        os.fchmod(handle, 0o644)
+        sweep(path)
+        temporary, handle = _claim(path, lambda name: os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
         yield temporary
         os.fsync(handle)
         os.replace(temporary, path)
+        _sync_folder_of(path)
     except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
+        if temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and _is_temporary_of(path, error.filename):
             error.filename = os.fspath(path)
         raise
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 @contextlib.contextmanager
-def replace_folder(path, prefix):
+def replace_folder(path):
     """Context that gives an empty folder beside `path` and moves it there, in place of the one there, at its end.
 
     Args:
         path: Path-like, the final name.
-        prefix: String, the beginning of the temporary name, such as ".infer-".
 
     Yields:
         String, the temporary folder.
@@ -54,7 +64,7 @@ def replace_folder(path, prefix):
     Raises:
         OSError: Writing failed.
     """
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(path)), prefix=prefix) as temporary:
+    with temporary_folder(path) as temporary:
         partial = os.path.join(temporary, "new")
         os.mkdir(partial)
         yield partial
@@ -62,6 +72,114 @@ def replace_folder(path, prefix):
         if os.path.exists(path):
             os.rename(path, os.path.join(temporary, "old"))
         os.rename(partial, path)
+        _sync_folder_of(path)
+
+
+@contextlib.contextmanager
+def temporary_folder(path):
+    """Context that gives an empty folder beside `path` and deletes it at its end.
+
+    What killed processes left of earlier tries is deleted.
+
+    Args:
+        path: Path-like, what is to be made of what the folder holds.
+
+    Yields:
+        String, the temporary folder.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def make(name):
+        os.mkdir(name)
+        return os.open(name, os.O_RDONLY)
+
+    sweep(path)
+    temporary, handle = _claim(path, make)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep(path):
+    """Deletes the temporary files and folders beside `path` that belong to no living process.
+
+    Args:
+        path: Path-like, the final name; they are called ".NAME." and eight hexadecimal digits.
+    """
+    folder, prefix = _place(path)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(prefix):
+                delete_temporary(os.path.join(folder, name))
+
+
+def delete_temporary(path):
+    """Deletes a temporary file or folder unless a living process holds it, or it is none by its name.
+
+    Args:
+        path: String.
+
+    Returns:
+        Boolean, whether it is gone.
+    """
+    if not _TEMPORARY.fullmatch(os.path.basename(path)):
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _place(path):
+    """Returns the folder of a path, and how the names of its temporaries begin."""
+    folder, name = os.path.split(os.fspath(path))
+    # A name may be as long as the system allows, its temporary ones not longer.
+    return folder or ".", f".{os.fsdecode(os.fsencode(name)[:_LONGEST_PREFIX])}."
+
+
+def _is_temporary_of(path, name):
+    return name is None or os.fspath(name).startswith(os.path.join(*_place(path)))
+
+
+def _claim(path, make):
+    """Makes a temporary file or folder that this process holds until it ends; returns its name and its handle."""
+    folder, prefix = _place(path)
+    while True:
+        name = os.path.join(folder, f"{prefix}{secrets.token_hex(4)}")
+        handle = make(name)
+        # Where files cannot be locked, nothing is swept either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # Another process may have swept it before it was locked.
+        if os.path.exists(name):
+            return name, handle
+        os.close(handle)
+
+
+def _sync_folder_of(path):
+    """Makes a change of name last, also if the machine loses power."""
+    # Some file systems have no such call.
+    with contextlib.suppress(OSError):
+        handle = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

@@ -406,7 +406,7 @@ def test_infer(command, train_dir, tmp_path):
     output = command("train_wavegan.py", "infer", train_dir).stdout
     assert f"step 4: {train_dir / 'infer'}" in output
     assert (train_dir / "infer" / "step").read_text() == "4\n"
-    assert not list(train_dir.glob(".infer-*")) and not (train_dir / "infer" / "old").exists()
+    assert not list(train_dir.glob(".infer.*")) and not (train_dir / "infer" / "old").exists()
 
     away = tmp_path / "away"
     away.mkdir()

@@ -76,7 +76,7 @@ def write_report(train_dir_path, result):
 
 def _write_pairs(path, result, pictures):
     """Writes the closest pairs in place of those there."""
-    with storage.replace_folder(path, ".pairs-") as folder:
+    with storage.replace_folder(path) as folder:
         for k, ((_, fake, real), picture) in enumerate(zip(result.pairs, pictures), 1):
             base = os.path.join(folder, f"{k:02d}")
             wav.write_wav(f"{base}-generated.wav", fake, result.sample_rate_hz)

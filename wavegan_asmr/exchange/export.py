@@ -29,7 +29,7 @@ def export(path, checkpoint=None, name="saved_model"):
     generator = Generator(train_dir, checkpoint)
     final = train_dir.join("infer")
     try:
-        with storage.replace_folder(final, ".infer-") as folder:
+        with storage.replace_folder(final) as folder:
             EXPORTERS[name].write(generator, folder)
             with open(os.path.join(folder, "step"), "w", encoding="utf-8") as file:
                 file.write(f"{generator.step}\n")
