@@ -4,7 +4,9 @@ BIN := $(VENV)/bin
 
 DEMO_SECS ?= 180
 
-.PHONY: demo test bench lint format clean
+PROGRAMS := sox ffmpeg chromium chromedriver
+
+.PHONY: demo test test-slow programs bench lint format clean
 
 # One case, one model: of two places mixed, it would jump from one to the other.
 demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
@@ -22,10 +24,17 @@ demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
 	@echo "  $(BIN)/wavegan train ./railway --data_dir asmr/railway --preset asmr --train_max_secs $(DEMO_SECS)"
 	@echo "  $(BIN)/wavegan generate ./rainforest ./railway --layout mix --gains_db 0,-6 --minutes 10 --out mix.flac"
 
-test: $(VENV)/tested lint
-	@which sox ffmpeg chromium chromedriver >/dev/null || { apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver; }
+test: $(VENV)/tested lint programs
 	$(BIN)/python -m pytest
+
+# Half an hour: processes that are killed again and again, thousands of damaged files.
+test-slow: $(VENV)/tested programs
+	$(BIN)/python -m pytest -m slow
+
+# What tests check against.
+programs:
+	@which $(PROGRAMS) >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver; }
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
