@@ -7,78 +7,33 @@ batch is one of (seed, step, worker), and nothing about the stream has to be sav
 """
 
 import concurrent.futures
-import dataclasses
 import functools
 import os
 
 import numpy as np
-import platformdirs
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.progress import Meter
-from wavegan_asmr.sound import files
+from wavegan_asmr.progress import Meter, Timer
+from wavegan_asmr.sound import cache_folder, files
+from wavegan_asmr.sound.data_folder import LeftOut, Recording, check_usable, find_files
+from wavegan_asmr.sound.data_table import describe_decoding, duration, table, total_s
 from wavegan_asmr.sound.files import AudioError
-from wavegan_asmr.sound.pcm_cache import CacheError, Pcm, PcmCache
+from wavegan_asmr.sound.pcm_cache import CacheError, PcmCache
+
+__all__ = [
+    "LeftOut",
+    "Recording",
+    "Slices",
+    "find_files",
+    "make_dataset",
+    "open_configured",
+    "open_recordings",
+    "table",
+]
 
 _PREFETCHED_BATCHES = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Recording:
-    """A recording that is used: `name` is its path below the data folder, `pcm` its decoded samples."""
-
-    name: str
-    pcm: Pcm
-
-
-@dataclasses.dataclass(frozen=True)
-class LeftOut:
-    """A file or folder that is not used, and why."""
-
-    name: str
-    reason: str
-
-
-def default_cache_dir():
-    """Returns the folder of decoded recordings where --data_cache_dir is not given."""
-    return platformdirs.user_cache_dir("wavegan")
-
-
-def find_files(data_dir):
-    """Finds the audio files of a folder and its subfolders, hidden ones left out, in a stable order.
-
-    Args:
-        data_dir: Path-like.
-
-    Returns:
-        Sorted list of paths below `data_dir`, and a list of `LeftOut` (folders that cannot be read).
-
-    Raises:
-        UserError: The folder is not there, is a file, or cannot be read.
-    """
-    data_dir = os.fspath(data_dir)
-    if not os.path.exists(data_dir):
-        raise UserError(f"no such folder of recordings. Received: --data_dir {data_dir!r}.")
-    if not os.path.isdir(data_dir):
-        raise UserError(f"--data_dir must be a folder of recordings. Received a file: {data_dir!r}.")
-    names, left_out, seen = [], [], set()
-
-    def unreadable(error):
-        left_out.append(LeftOut(os.path.relpath(error.filename, data_dir), f"folder: {error.strerror}"))
-
-    for folder, subfolders, file_names in os.walk(data_dir, onerror=unreadable, followlinks=True):
-        # A link may lead back to a folder above.
-        if os.path.realpath(folder) in seen:
-            subfolders.clear()
-            continue
-        seen.add(os.path.realpath(folder))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in file_names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in files.EXTENSIONS:
-                names.append(os.path.relpath(os.path.join(folder, name), data_dir))
-    if not names and left_out and left_out[0].name == ".":
-        raise UserError(f"--data_dir cannot be read ({left_out[0].reason}). Received: {data_dir!r}.")
-    return sorted(names), left_out
+_MARK_S = 6 * 3600
+"""Between notes that a stream of batches still reads its recordings."""
 
 
 def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, cache_dir=None, show_progress=False):
@@ -89,7 +44,7 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
         sample_rate_hz: Integer, the rate wanted.
         channels: Integer, the channels wanted.
         fast_wav: Boolean, see `PcmCache`.
-        cache_dir: Path-like or None for `default_cache_dir()`.
+        cache_dir: Path-like or None for `cache_folder.default_folder()`.
         show_progress: Boolean, show a bar on stderr while decoding.
 
     Returns:
@@ -98,26 +53,26 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
     Raises:
         UserError: Nothing can be used, or the cache cannot be written.
     """
-    cache = PcmCache(cache_dir or default_cache_dir(), sample_rate_hz, channels, fast_wav)
     names, left_out = find_files(data_dir)
+    cache = PcmCache(cache_dir or cache_folder.default_folder(), sample_rate_hz, channels, fast_wav)
+    kept = cache_folder.sweep(cache.folder)
+    paths = {name: os.path.join(data_dir, name) for name in names}
     pcms, to_decode = {}, {}
-    for name in names:
-        path = os.path.join(data_dir, name)
+    for name, path in paths.items():
         try:
             pcms[name] = cache.get(path)
             if pcms[name] is None:
                 to_decode[name] = files.probe(path)
         except (AudioError, OSError) as error:
-            left_out.append(LeftOut(name, _reason(error)))
+            left_out.append(LeftOut.of(name, error))
 
-    total_s = sum(info.frames / info.sample_rate_hz for info in to_decode.values())
     if show_progress and to_decode:
-        print(f"decoding  {len(to_decode)} recordings, {_duration(total_s)}, into {cache.folder}", flush=True)
-    with Meter("decoding", total_s, _duration, is_shown=show_progress) as meter:
+        print(f"decoding  {describe_decoding(to_decode.values(), cache.folder, kept)}", flush=True)
+    with Meter("decoding", total_s(to_decode.values()), duration, is_shown=show_progress) as meter:
 
         def decode(name):
             info = to_decode[name]
-            return cache.put(os.path.join(data_dir, name), info, lambda n: meter.advance(n / info.sample_rate_hz))
+            return cache.put(paths[name], info, lambda n: meter.advance(n / info.sample_rate_hz))
 
         # libsndfile and soxr let go of the interpreter, so threads use every core.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -127,22 +82,18 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
                     try:
                         pcms[name] = future.result()
                     except (AudioError, OSError) as error:
-                        left_out.append(LeftOut(name, _reason(error)))
+                        left_out.append(LeftOut.of(name, error))
             except CacheError as error:
                 raise UserError(
-                    f"cannot keep decoded recordings in {cache.folder!r}: {error}. Make room there or give another "
-                    "folder with --data_cache_dir."
+                    f"cannot keep decoded recordings in {cache.folder!r}: {error}. Make room there "
+                    f"({cache_folder.prune_command(cache.folder)}) or give another folder with --data_cache_dir."
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    recordings = [Recording(name, pcms[name]) for name in names if pcms.get(name)]
-    if not recordings:
-        why = f"; {left_out[0].name}: {left_out[0].reason}" if left_out else ""
-        raise UserError(
-            f"no usable recording (WAV, FLAC, OGG, Opus, MP3, AIFF, m4a) among {len(names)} audio files{why}. "
-            f"Received: --data_dir {os.fspath(data_dir)!r}."
-        )
+    recordings = [Recording(name, pcms[name], path) for name, path in paths.items() if pcms.get(name)]
+    left_out.sort(key=lambda item: item.name)
+    check_usable(recordings, left_out, data_dir)
     return recordings, left_out
 
 
@@ -176,6 +127,7 @@ class Slices:
         offsets: Integer, offsets at which a slice may begin: the number of different slices.
         silent_per_epoch: Integer, slices an epoch would have more without `min_level_db`.
         too_short: Integer, recordings too short for a slice.
+        normalize, min_level_db: As given.
         error: The `UserError` that `read` raised last, or None; tf.data passes on its text only.
 
     Raises:
@@ -195,6 +147,8 @@ class Slices:
     ):
         self.slice_len = slice_len
         self.seed = seed
+        self.normalize = normalize
+        self.min_level_db = min_level_db
         self.error = None
         self.channels = recordings[0].pcm.channels
         hop = max(1, round(slice_len * (1 - overlap_ratio)))
@@ -290,6 +244,11 @@ class Slices:
             raise self.error from error
         return batch
 
+    def mark_used(self):
+        """Notes in the cache that the recordings are still read, so that pruning spares them."""
+        for pcm in set(self._pcms):
+            pcm.mark_used()
+
     def _epoch_positions(self, epoch):
         """Positions of an epoch's slices among all allowed offsets: int64 `[per_epoch]`."""
         random = np.random.default_rng([self.seed, epoch])
@@ -313,7 +272,11 @@ def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
     """
     import tensorflow as tf
 
+    timer = Timer(_MARK_S)
+
     def read(number):
+        if timer.is_due():
+            slices.mark_used()
         return slices.read((int(number) * workers + worker) * batch_size, batch_size)
 
     def load(number):
@@ -322,49 +285,6 @@ def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
 
     numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
     return numbers.map(load, num_parallel_calls=1).prefetch(_PREFETCHED_BATCHES)
-
-
-def table(recordings, left_out, slices, sample_rate_hz, most_left_out=10):
-    """Describes a data set in a few lines of text.
-
-    Args:
-        recordings: List of `Recording`.
-        left_out: List of `LeftOut`.
-        slices: `Slices` of them.
-        sample_rate_hz: Integer, the rate they were resampled to.
-        most_left_out: Integer, left-out files to list.
-
-    Returns:
-        String of several lines.
-    """
-    pcms = [recording.pcm for recording in recordings]
-    seconds = sum(pcm.frames for pcm in pcms) / sample_rate_hz
-    rates = sorted({pcm.source_rate_hz for pcm in pcms})
-    channels = sorted({pcm.source_channels for pcm in pcms})
-    rows = [
-        ("recordings", f"{len(pcms)}, {_duration(seconds)}"),
-        ("sample rates", ", ".join(f"{rate} Hz" for rate in rates) + f" -> {sample_rate_hz} Hz"),
-        ("channels", ", ".join(map(str, channels)) + f" -> {slices.channels}"),
-        ("slices an epoch", f"{slices.per_epoch} of {slices.slice_len / sample_rate_hz:.3g} s"),
-    ]
-    if slices.silent_per_epoch:
-        rows.append(("silent slices", f"{slices.silent_per_epoch} an epoch left out"))
-    if slices.too_short:
-        rows.append(("too short", f"{slices.too_short} recordings left out"))
-    rows += [("left out", f"{item.name}: {item.reason}") for item in left_out[:most_left_out]]
-    if len(left_out) > most_left_out:
-        rows.append(("left out", f"and {len(left_out) - most_left_out} more files"))
-    return "\n".join(f"  {name:<16} {value}" for name, value in rows)
-
-
-def _duration(seconds):
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.2f} h"
-
-
-def _reason(error):
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _loud_offsets(pcm, stop, slice_len, power):

@@ -32,7 +32,7 @@ setup(
         "pyloudnorm>=0.1.1,<0.3",
         # m4a and other formats of telephones.
         "av>=14,<19",
-        "filelock>=3.16,<5",
+        "filelock>=3.21,<5",
         "jinja2>=3.1,<4",
         "msgspec>=0.19,<1",
         "platformdirs>=4,<5",

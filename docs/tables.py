@@ -7,7 +7,7 @@ import pathlib
 import re
 
 from wavegan_asmr.classification.settings import InceptionSettings, LabelSettings
-from wavegan_asmr.command_line import backup, flags, train
+from wavegan_asmr.command_line import backup, check, flags, train
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
@@ -56,6 +56,7 @@ def _of_kind(kind):
 
 TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
     "flags-train": lambda: _flags(train.DryRunSettings),
+    "flags-check": lambda: _flags(check.PruneSettings),
     "flags-checkpoints": lambda: _flags(CheckpointSettings),
     "flags-preview": lambda: _flags(PreviewSettings),
     "flags-generate": lambda: _flags(

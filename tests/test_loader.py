@@ -7,6 +7,7 @@ import os
 import pathlib
 import resource
 import signal
+import subprocess
 import tempfile
 
 import numpy as np
@@ -20,6 +21,7 @@ import loader
 from loader import LeftOut, Recording, Slices
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import files
+from wavegan_asmr.sound.levels import LevelMeter
 from wavegan_asmr.sound.pcm_cache import Pcm
 
 UNIT = 2**-20
@@ -33,8 +35,10 @@ LENGTHS = [300, 40, 1000, 32]
 def store(path, x, source_rate_hz=16000):
     """Writes samples `[frames, channels]` as the cache does: `Recording`."""
     np.asarray(x, "<f4").tofile(path)
-    peak = float(np.abs(x).max(initial=0))
-    return Recording(path.name, Pcm(str(path), len(x), x.shape[1], peak, source_rate_hz, x.shape[1]))
+    meter = LevelMeter(16000, x.shape[1])
+    meter.add(np.asarray(x, np.float32))
+    pcm = Pcm(str(path), len(x), x.shape[1], source_rate_hz, x.shape[1], "", meter.read(), ())
+    return Recording(path.name, pcm, str(path))
 
 
 def make_ramps(folder, lengths, channels=1):
@@ -62,9 +66,9 @@ def count_decoding(monkeypatch):
     """List that receives the name of each file that is decoded from here on."""
     decoded, decode = [], files.decode
 
-    def counting(path):
+    def counting(path, notes=None):
         decoded.append(os.path.basename(path))
-        return decode(path)
+        return decode(path, notes)
 
     monkeypatch.setattr(files, "decode", counting)
     return decoded
@@ -170,9 +174,10 @@ def test_folder_that_may_not_be_read(closed):
     [
         (None, "no such folder of recordings"),
         ("file", "must be a folder of recordings. Received a file"),
-        ({}, "no usable recording .* among 0 audio files"),
-        ({"note.txt": b"text"}, "no usable recording .* among 0 audio files"),
-        ({"x.wav": b"text", "note.txt": b""}, r"among 1 audio files; x\.wav: not readable as audio"),
+        ({}, "no usable recording .*WAV, FLAC.*: the folder holds nothing"),
+        ({"a.txt": b"text", "b.TXT": b"", "c": b"", ".x.wav": b""}, r": the folder holds 2 \.txt, 1 without an ending"),
+        ({"x.wav": b"text", "note.txt": b""}, r"1 \.txt, 1 \.wav; x\.wav: not readable as audio"),
+        ({"x.wav": b"text", "sub/y.wav": b""}, r"holds 2 \.wav; sub/y\.wav: empty file \(and 1 more\)"),
     ],
 )
 def test_nothing_to_open(tmp_path, content, message):
@@ -182,6 +187,7 @@ def test_nothing_to_open(tmp_path, content, message):
     elif content is not None:
         data_dir.mkdir()
         for name, text in content.items():
+            (data_dir / name).parent.mkdir(exist_ok=True)
             (data_dir / name).write_bytes(text)
     with pytest.raises(UserError, match=message) as raised:
         loader.open_recordings(data_dir)
@@ -195,11 +201,42 @@ def test_bad_files_are_left_out_with_their_reasons(recordings):
     whole = (recordings / "birds.flac").read_bytes()
     (recordings / "cut.flac").write_bytes(whole[: len(whole) // 2])
     used, left_out = loader.open_recordings(recordings)
-    assert [recording.name for recording in used] == ["birds.flac", "rain.wav"]
+    assert [recording.name for recording in used] == ["birds.flac", "cut.flac", "rain.wav"]
     reasons = {item.name: item.reason for item in left_out}
-    assert sorted(reasons) == ["cut.flac", "empty.wav", "gone.wav", "text.mp3"]
+    assert list(reasons) == ["empty.wav", "gone.wav", "text.mp3"]
     assert reasons["empty.wav"] == "empty file" and reasons["gone.wav"] == "No such file or directory"
     assert "not readable as audio" in reasons["text.mp3"]
+
+
+def test_what_is_used_in_part_is_said(recordings, tmp_path, monkeypatch):
+    """When it is decoded, and again when it comes from the cache; names are one line, whatever they hold."""
+    whole = (recordings / "rain.wav").read_bytes()
+    name = b"caf\xe9\n  recordings  5.wav"
+    with open(os.path.join(os.fsencode(recordings), name), "wb") as file:
+        file.write(whole[: 44 + 2 * 16000])
+    expected = [r"only 1.0 of 4.0 s of caf\xe9\n  recordings  5.wav"]
+    decoded = count_decoding(monkeypatch)
+    for _ in range(2):
+        used, left_out = loader.open_recordings(recordings)
+        assert [recording.notes for recording in used] == [[], expected, []] and left_out == []
+        text = loader.table(used, [], Slices(used, 4096), 16000)
+        assert text.splitlines()[-1] == f"  used in part     {expected[0]}" and text.count("\n  recordings ") == 0
+    assert len(decoded) == 3
+
+
+def test_fast_wav_says_what_is_used_in_part(tmp_path, noise):
+    soundfile.write(tmp_path / "x.wav", noise(2), 16000)
+    os.truncate(tmp_path / "x.wav", 44 + 2 * 24000)
+    (recording,), _ = loader.open_recordings(tmp_path, fast_wav=True)
+    assert recording.notes == ["only 24000 of 32000 samples of x.wav"]
+    assert recording.pcm.frames == 24000
+
+
+def test_digest_is_of_the_file(recordings):
+    for _ in range(2):
+        for recording in loader.open_recordings(recordings)[0]:
+            expected = subprocess.run(["sha256sum", recording.path], capture_output=True, check=True).stdout.split()[0]
+            assert recording.pcm.digest == expected.decode()
 
 
 def test_opened_recordings_hold_the_converted_samples(recordings, noise):
@@ -217,7 +254,7 @@ def test_opened_recordings_hold_the_converted_samples(recordings, noise):
 def test_second_opening_decodes_nothing(recordings, monkeypatch):
     first = loader.open_recordings(recordings)
 
-    def fail(path):
+    def fail(path, notes=None):
         raise AssertionError(f"{path} was read again")
 
     monkeypatch.setattr(files, "decode", fail)
@@ -296,6 +333,7 @@ def test_disk_error_names_the_flag(recordings, tmp_path, monkeypatch, number):
     with pytest.raises(UserError, match="--data_cache_dir") as raised:
         loader.open_recordings(recordings, cache_dir=tmp_path / "kept")
     assert str(tmp_path / "kept") in str(raised.value)
+    assert ("the disk is full. Make room there" in str(raised.value)) == (number == "ENOSPC")
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
 
 
@@ -313,6 +351,40 @@ def test_cache_that_outgrows_the_disk(recordings, tmp_path):
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_recording_that_may_not_be_read(is_known):
+    """It is no fault of the cache."""
+    with tempfile.TemporaryDirectory() as root:
+        data_dir, cache = pathlib.Path(root, "data"), pathlib.Path(root, "kept")
+        data_dir.mkdir()
+        cache.mkdir()
+        for path in (root, cache):
+            os.chmod(path, 0o777)
+        for name in ("open.wav", "closed.wav"):
+            soundfile.write(data_dir / name, np.sin(np.arange(20000)), 16000)
+        (data_dir / "closed.wav").chmod(0)
+        with ordinary_user(), pytest.MonkeyPatch.context() as patch:
+            if is_known:
+                patch.setattr(files, "probe", lambda path: files.AudioInfo(16000, 1, 20000))
+            used, left_out = loader.open_recordings(data_dir, cache_dir=cache)
+    assert [recording.name for recording in used] == ["open.wav"]
+    assert left_out == [LeftOut("closed.wav", "Permission denied")]
+
+
+def test_recording_that_goes_away_while_it_is_decoded(recordings, monkeypatch):
+    decode = files.decode
+
+    def vanishing(path, notes=None):
+        yield from decode(path, notes)
+        if path.endswith("rain.wav"):
+            os.unlink(path)
+
+    monkeypatch.setattr(files, "decode", vanishing)
+    used, left_out = loader.open_recordings(recordings)
+    assert [recording.name for recording in used] == ["birds.flac"]
+    assert left_out == [LeftOut("rain.wav", "No such file or directory")]
+
+
 def test_cache_folder_that_is_a_file(recordings, tmp_path):
     (tmp_path / "kept").touch()
     with pytest.raises(UserError, match="--data_cache_dir"):
@@ -322,8 +394,8 @@ def test_cache_folder_that_is_a_file(recordings, tmp_path):
 def test_file_that_changes_while_it_is_decoded(recordings, monkeypatch, tmp_path):
     decode = files.decode
 
-    def changing(path):
-        yield from decode(path)
+    def changing(path, notes=None):
+        yield from decode(path, notes)
         if path.endswith("rain.wav"):
             os.utime(path, ns=(1, 1))
 
@@ -601,25 +673,32 @@ def test_cache_that_goes_away_while_training(tmp_path, damage):
 # The table.
 
 
+def square_wave(frames, channels):
+    return np.tile(0.5 * (-1.0) ** np.arange(frames)[:, None], channels)
+
+
 def test_table(tmp_path):
     recordings = [
-        store(tmp_path / "a", np.ones([16000 * 90, 2]), source_rate_hz=44100),
-        store(tmp_path / "b", np.ones([16000 * 60, 2]), source_rate_hz=8000),
-        store(tmp_path / "c", np.ones([100, 2]), source_rate_hz=44100),
+        store(tmp_path / "a", square_wave(16000 * 90, 2), source_rate_hz=44100),
+        store(tmp_path / "b", square_wave(16000 * 60, 2), source_rate_hz=8000),
+        store(tmp_path / "c", square_wave(100, 2) / 10, source_rate_hz=44100),
     ]
     left_out = [LeftOut(f"bad{i}.wav", f"reason {i}") for i in range(12)]
     slices = Slices(recordings, 16384)
-    rows = loader.table(recordings, left_out, slices, 16000).splitlines()
-    rows = [tuple(part.strip() for part in row.strip().split("  ", 1)) for row in rows]
-    assert rows[:5] == [
-        ("recordings", "3, 2.5 min"),
-        ("sample rates", "8000 Hz, 44100 Hz -> 16000 Hz"),
-        ("channels", "2 -> 2"),
-        ("slices an epoch", f"{slices.per_epoch} of 1.02 s"),
-        ("too short", "1 recordings left out"),
-    ]
-    assert rows[5:15] == [("left out", f"bad{i}.wav: reason {i}") for i in range(10)]
-    assert rows[15:] == [("left out", "and 2 more files")]
+    for most, shown in ((10, 10), (None, 12)):
+        rows = loader.table(recordings, left_out, slices, 16000, most).splitlines()
+        rows = [tuple(part.strip() for part in row.strip().split("  ", 1)) for row in rows]
+        assert rows[:6] == [
+            ("recordings", "3, 2.5 min"),
+            ("sample rates", "8000 Hz, 44100 Hz -> 16000 Hz"),
+            ("channels", "2 -> 2"),
+            ("levels", "RMS -26 to -6 dB, peak -6 dB"),
+            ("slices an epoch", f"{slices.per_epoch} of 1.02 s"),
+            ("too short", "1 recordings left out"),
+        ]
+        assert rows[6 : 6 + shown] == [("left out", f"bad{i}.wav: reason {i}") for i in range(shown)]
+        more = [("left out", "and 2 more; wavegan check FOLDER lists all")] if most else []
+        assert rows[6 + shown :] == more
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(60, "60.0 s"), (600, "10.0 min"), (9000, "2.50 h")])

@@ -52,7 +52,7 @@ class Config(Settings):
 
     family: str = _model("wavegan", "The model family: what is trained.")
 
-    data_dir: str = _training("", "Folder of recordings, searched recursively.", is_path=True)
+    data_dir: str = _machine("", "Folder of recordings, searched recursively.", is_path=True)
     data_sample_rate: int = _training(
         16000, "Sample rate of the model; recordings are resampled to it.", unit="Hz", at_least=1000, at_most=384000
     )

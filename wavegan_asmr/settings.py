@@ -4,8 +4,8 @@
     class ToneSettings(Settings):
         pitch_hz: float = setting(440.0, "Pitch of the tone.", unit="Hz", at_least=20, at_most=20000)
 
-A setting is a whole number, a number, text, true or false, one of these or None, or a tuple of numbers. Each has a
-kind, which decides what may change where it is stored:
+A setting is a whole number, a number, text, true or false, one of these or None, or a tuple of numbers or of texts.
+Each has a kind, which decides what may change where it is stored:
 
     model     shapes what is trained; never changes
     training  decides what is learned; never changes once training has begun
@@ -22,6 +22,7 @@ import typing
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.storage import shorten
+from wavegan_asmr.words import printable
 
 KINDS = ("model", "training", "machine", "run")
 
@@ -144,9 +145,10 @@ def check_effects(settings, given):
         other, values = field.metadata["only_with"]
         if getattr(settings, other) not in values:
             wanted = " or ".join(f"--{other} {value}" if value is not True else f"--{other}" for value in values)
+            received = printable(str(getattr(settings, other)))
             raise UserError(
-                f"--{field.name} has an effect with {wanted} only. Received: --{other} {getattr(settings, other)}; "
-                "leave one of them out."
+                f"--{field.name} has an effect with {wanted} only. Received: --{other} {received}; leave one of them "
+                "out."
             )
 
 

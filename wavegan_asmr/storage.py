@@ -43,7 +43,8 @@ def replace_atomically(path):
         if temporary:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno and _is_temporary_of(path, error.filename):
+        # Copying names the source, too.
+        if isinstance(error, OSError) and error.errno and _is_temporary_of(path, error.filename2 or error.filename):
             error.filename = os.fspath(path)
         raise
     finally:
@@ -62,12 +63,17 @@ def replace_folder(path):
         String, the temporary folder.
 
     Raises:
-        OSError: Writing failed.
+        OSError: Writing failed; its `filename` is the final one.
     """
     with temporary_folder(path) as temporary:
         partial = os.path.join(temporary, "new")
         os.mkdir(partial)
-        yield partial
+        try:
+            yield partial
+        except OSError as error:
+            if os.fspath(error.filename or "").startswith(partial):
+                error.filename = os.fspath(path) + os.fspath(error.filename)[len(partial) :]
+            raise
         # A folder cannot be replaced in one move: the old one steps aside first.
         if os.path.exists(path):
             os.rename(path, os.path.join(temporary, "old"))
@@ -100,7 +106,32 @@ def temporary_folder(path):
     try:
         yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+        except KeyboardInterrupt:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def lock_folder(path):
+    """Context that processes enter one after the other.
+
+    Args:
+        path: Path-like, a folder; nothing is written into it.
+
+    Raises:
+        OSError: It is not there.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some file systems have no locks.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(handle)
 
 
@@ -193,6 +224,17 @@ def write_text(path, text):
     """Writes a text file, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def is_gone(path):
+    """Returns whether there is nothing of that name; what lies where this user may not look is not gone."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def copy(path, folder):

@@ -1,6 +1,7 @@
 """The training directory as a contract: config.json and checkpoints; what builds networks of them is in `families`.
 
     config.json             every setting, written by `train`, read by every other verb
+    recordings.json         digests of the recordings that were learned from
     checkpoint, ckpt-*      resumable state: both networks, both optimisers, averaged generator, step
     events.out.tfevents.*   TensorBoard
     preview/                z.npy (fixed inputs of the generator), real.wav, STEP.wav, STEP.png
@@ -9,6 +10,7 @@
     best/                   the best checkpoint by Fréchet distance, a training directory, and best.json, its score
     eval/, metrics.jsonl    what `evaluate` measured
     report/                 the same to look at and listen to
+    .lock, .best.lock       held by the training, and by whoever replaces the best checkpoint; readers need none
 
 A checkpoint maps names of variables to values, `generator/upconv_0/kernel`, not the object graph of a library,
 so it outlives changes of code. TensorFlow is imported only by what needs it.
@@ -16,16 +18,18 @@ so it outlives changes of code. TensorFlow is imported only by what needs it.
 
 import contextlib
 import dataclasses
+import filecmp
+import functools
 import json
 import math
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
+from wavegan_asmr.checkpoint_folder import CheckpointFolder
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 
@@ -33,8 +37,19 @@ BEST = "best"
 """In place of a step: the best checkpoint."""
 
 _POLL_S = 2.0
-_CHECKPOINT = re.compile(r"ckpt-(\d+)\.index")
-_COPIED = ("config.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
+_COPIED = ("config.json", "recordings.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
+_FOLDERS = ("", "preview", "best", "eval", "report", "backup")
+_TEMPORARY = re.compile(
+    r"\.(saving|best|infer|pairs|checkpoint|(config|recordings|best)\.json|index\.html|z\.npy|real\.wav"
+    r"|recordings-[0-9]+\.npz|[0-9]+(\.wav|\.png)?)\.[0-9a-f]{8}"
+)
+"""Temporaries of `storage` for what is written in these folders."""
+
+_EARLIER = re.compile(r"\.(infer|pairs)-[a-z0-9_]{8}")
+_EARLIER_SAVING = re.compile(r"\.saving-[a-z0-9_]{8}")
+"""Temporary folders of earlier versions."""
+
+_delete_folder = functools.partial(shutil.rmtree, ignore_errors=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,22 +71,12 @@ class Best:
             raise UserError(f"step and frechet_distance must be finite. Received: {self}.")
 
 
-class TrainDir:
+class TrainDir(CheckpointFolder):
     """A training directory.
 
     Args:
         path: Path-like; it need not exist yet.
     """
-
-    def __init__(self, path):
-        self.path = os.path.abspath(path)
-
-    def __str__(self):
-        return self.path
-
-    def join(self, *names):
-        """Returns a path below the directory."""
-        return os.path.join(self.path, *names)
 
     def create(self):
         """Makes the directory.
@@ -86,7 +91,7 @@ class TrainDir:
         except (FileExistsError, NotADirectoryError) as error:
             raise UserError(f"TRAIN_DIR must be a folder. Received a file: {error.filename!r}.") from error
         except OSError as error:
-            raise UserError(f"TRAIN_DIR cannot be written: {error.strerror}. Received: {self.path!r}.") from error
+            raise UserError(f"TRAIN_DIR cannot be written: {words.reason(error)}. Received: {self.path!r}.") from error
 
     @contextlib.contextmanager
     def lock(self):
@@ -105,6 +110,8 @@ class TrainDir:
         except filelock.Timeout as error:
             raise UserError(f"another training is running in {self.path!r}; stop it first.") from error
         try:
+            # A training that was refused may have deleted it since it was made.
+            os.makedirs(self.join("preview"), exist_ok=True)
             yield
         finally:
             if not self.has_config:
@@ -136,81 +143,14 @@ class TrainDir:
                 "Begin one with: train_wavegan.py train TRAIN_DIR --data_dir FOLDER"
             ) from error
         except UserError as error:
-            raise UserError(f"{self.join('config.json')}: {error}") from error
+            raise UserError(f"{words.printable(self.join('config.json'))}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.join('config.json')} cannot be read: {error}") from error
+            reason = words.reason(error)
+            raise UserError(f"{words.printable(self.join('config.json'))} cannot be read: {reason}") from error
 
     def write_config(self, config):
         """Writes config.json."""
         storage.write_text(self.join("config.json"), config.to_json())
-
-    def steps(self):
-        """Returns the steps of the whole checkpoints, oldest first."""
-        try:
-            names = set(os.listdir(self.path))
-        except OSError:
-            return []
-        steps = (int(match[1]) for match in map(_CHECKPOINT.fullmatch, names) if match)
-        return sorted(step for step in steps if f"ckpt-{step}.data-00000-of-00001" in names)
-
-    def checkpoint_path(self, step):
-        """Returns the path of the checkpoint of a step, as TensorFlow names it (without ending)."""
-        return self.join(f"ckpt-{step}")
-
-    def checkpoint_files(self, step):
-        """Returns the paths of the files of a checkpoint, the index last: it makes a checkpoint whole."""
-        path = self.checkpoint_path(step)
-        return [f"{path}.data-00000-of-00001", f"{path}.index"]
-
-    def mark_newest(self):
-        """Writes the `checkpoint` file, which tells TensorFlow's own tools what checkpoints there are."""
-        import tensorflow as tf
-
-        names = [f"ckpt-{step}" for step in self.steps()]
-        tf.compat.v1.train.update_checkpoint_state(self.path, names[-1], names)
-
-    def save(self, checkpoint, step, keep):
-        """Saves a checkpoint under its final name once it is whole, and deletes old ones.
-
-        Args:
-            checkpoint: `tf.train.Checkpoint`.
-            step: Integer.
-            keep: Integer >= 1, checkpoints to keep.
-
-        Raises:
-            UserError: It cannot be written (disk full, say); earlier checkpoints are as they were.
-        """
-        import tensorflow as tf
-
-        temporary = None
-        try:
-            temporary = tempfile.mkdtemp(dir=self.path, prefix=".saving-")
-            checkpoint.write(os.path.join(temporary, f"ckpt-{step}"))
-            for path in self.checkpoint_files(step):
-                written = os.path.join(temporary, os.path.basename(path))
-                with open(written, "rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(written, path)
-            self.mark_newest()
-        except (tf.errors.OpError, OSError) as error:
-            reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
-            newest = self.steps()
-            kept = f"The checkpoint of step {newest[-1]} is whole" if newest else "There is no earlier checkpoint"
-            raise UserError(
-                f"cannot save the checkpoint of step {step} in {self.path!r}: {reason}. {kept}; make room and run "
-                "the same command again to go on."
-            ) from error
-        finally:
-            if temporary:
-                shutil.rmtree(temporary, ignore_errors=True)
-        for old in self.steps()[:-keep]:
-            self._delete(old)
-        self.mark_newest()
-
-    def _delete(self, step):
-        for path in reversed(self.checkpoint_files(step)):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
 
     def copy_checkpoint(self, step, folder):
         """Copies a checkpoint into a folder, with what makes it a training directory.
@@ -242,113 +182,101 @@ class TrainDir:
         Raises:
             UserError: best.json is damaged.
         """
-        best = TrainDir(self.join(BEST))
-        try:
-            stored = storage.read_json(best.join("best.json"), Best)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise UserError(f"{best.join('best.json')} cannot be read: {error.strerror}.") from error
-        except UserError as error:
-            raise UserError(f"{error}; delete {best.path!r} and evaluate again.") from error
-        return stored if stored.step in best.steps() else None
+        best, before = TrainDir(self.join(BEST)), None
+        while True:
+            try:
+                stored = storage.read_json(best.join("best.json"), Best)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                path = words.printable(best.join("best.json"))
+                raise UserError(f"{path} cannot be read: {words.reason(error)}.") from error
+            except UserError as error:
+                raise UserError(f"{error}; delete {best.path!r} and evaluate again.") from error
+            if stored.step in best.steps():
+                return stored
+            # Another process may have replaced it since it was read.
+            if stored == before:
+                return None
+            before = stored
 
-    def keep_best(self, stored):
-        """Copies a checkpoint to best/ in place of the one there.
+    def keep_best(self, candidate, measure_again=None):
+        """Copies a checkpoint to best/ in place of the one there, if it scores better.
 
-        A crash leaves the one there or the new one: best.json says which, and is replaced at once.
+        Processes that do so at the same time take turns. A crash leaves the one there or the new one: best.json says
+        which, and is replaced at once.
 
         Args:
-            stored: `Best`, its step that of a checkpoint of this directory.
+            candidate: `Best`, its step that of a checkpoint of this directory.
+            measure_again: Function of the `Best` there, whose score is of another evaluation, to its score in that of
+                the candidate, a float, or to None where it cannot be used; or None where there is only one evaluation.
 
         Returns:
-            Boolean, False where the checkpoint is damaged or the training has deleted it; best/ is as it was then.
+            Boolean, False where the one there is as good, or where the checkpoint is damaged or the training has
+            deleted it; best/ is as it was then.
 
         Raises:
-            OSError: It cannot be written.
+            UserError: It cannot be written; or best.json is damaged.
         """
-        step, best = stored.step, TrainDir(self.join(BEST))
+        import filelock
+
+        best = TrainDir(self.join(BEST))
         try:
-            if self.copy_checkpoint(step, best.path):
-                best._delete(step)
+            with filelock.FileLock(self.join(".best.lock")):
+                there = self.read_best()
+                score = there and there.frechet_distance
+                if there and there.evaluation != candidate.evaluation and measure_again:
+                    score = measure_again(there)
+                    if score is not None:
+                        self._mark_best(Best(there.step, score, candidate.evaluation))
+                if score is not None and score <= candidate.frechet_distance:
+                    return False
+                return self._replace_best(candidate, best, there)
+        except OSError as error:
+            raise UserError(
+                f"cannot keep the best checkpoint: {words.reason(error)}. Received: {best.path!r}."
+            ) from error
+
+    def _replace_best(self, candidate, best, there):
+        """Copies a checkpoint to the `TrainDir` best in place of that of `there`, a `Best` or None, see `keep_best`."""
+        with storage.temporary_folder(best.path) as folder:
+            try:
+                if self.copy_checkpoint(candidate.step, folder):
+                    return False
+            except FileNotFoundError:
                 return False
-        except FileNotFoundError:
-            return False
-        self.mark_best(stored)
-        for other in set(best.steps()) - {step}:
-            best._delete(other)
+            copy = TrainDir(folder)
+            os.makedirs(best.join("preview"), exist_ok=True)
+            for name in filter(lambda name: os.path.exists(copy.join(name)), _COPIED):
+                os.replace(copy.join(name), best.join(name))
+            pairs = [*zip(copy.checkpoint_files(candidate.step), best.checkpoint_files(candidate.step))]
+            is_same_step = there and there.step == candidate.step
+            if not (is_same_step and all(filecmp.cmp(*pair, shallow=False) for pair in pairs)):
+                if is_same_step:
+                    # Two files are not replaced at once: until both are, there is none.
+                    os.unlink(best.join("best.json"))
+                for pair in pairs:
+                    os.replace(*pair)
+        self._mark_best(candidate)
+        best.keep_only([candidate.step])
         best.mark_newest()
         return True
 
-    def mark_best(self, stored):
-        """Writes best.json, a `Best`: which checkpoint in best/ is the best."""
+    def _mark_best(self, stored):
+        """Writes best.json: which checkpoint in best/ is the best."""
         storage.write_text(self.join(BEST, "best.json"), json.dumps(dataclasses.asdict(stored)))
 
     def sweep(self):
-        """Deletes what a killed training left half-written or half-deleted."""
-        whole = {path for step in self.steps() for path in self.checkpoint_files(step)}
-        for name in os.listdir(self.path):
-            if name.startswith(".saving-"):
-                shutil.rmtree(self.join(name), ignore_errors=True)
-            elif name.startswith("ckpt-") and self.join(name) not in whole:
-                os.unlink(self.join(name))
+        """Deletes what a killed training left half-written or half-deleted, and the rest as `sweep_temporaries`."""
+        self.keep_only(self.steps())
+        _sweep(self.path, _EARLIER_SAVING, _delete_folder)
+        self.sweep_temporaries()
 
-    def set_aside(self, step):
-        """Renames a damaged checkpoint, so that its step can be saved again."""
-        for path in reversed(self.checkpoint_files(step)):
-            os.replace(path, self.join(f"damaged-{os.path.basename(path)}"))
-
-    def restore(self, checkpoint, step=None, partly=False):
-        """Restores the newest checkpoint that can be read, or the one of a step.
-
-        A damaged checkpoint is named on stderr, and the one before it is taken.
-
-        Args:
-            checkpoint: `tf.train.Checkpoint`; all it holds is restored, the file may hold more.
-            step: Integer or None for the newest.
-            partly: Boolean, leave alone what the file does not hold.
-
-        Returns:
-            Integer, the step restored.
-
-        Raises:
-            UserError: There is no such checkpoint, or none can be read.
-        """
-        import tensorflow as tf
-
-        steps = self.steps()
-        if not steps:
-            raise UserError(f"no checkpoint yet in {self.path!r}. Train first, or wait for the first save.")
-        if step is not None and step not in steps:
-            raise UserError(f"no checkpoint of step {step}. Received: {step}; there are {steps}.")
-        damaged = set()
-        # A training may save and delete meanwhile, so look again each time.
-        while candidates := [each for each in self.steps() if each not in damaged and step in (None, each)]:
-            candidate = candidates[-1]
-            try:
-                status = checkpoint.read(self.checkpoint_path(candidate))
-                if not partly:
-                    status.assert_existing_objects_matched()
-                status.expect_partial()
-                return candidate
-            except (tf.errors.OpError, AssertionError, LookupError, ValueError, RuntimeError) as error:
-                damaged.add(candidate)
-                if candidate in self.steps():
-                    reason = " ".join(str(error).split())[:200]
-                    print(f"the checkpoint of step {candidate} is damaged and left out: {reason}", file=sys.stderr)
-        raise UserError(f"no checkpoint in {self.path!r} can be read; restore one from backup/.")
-
-    def damage(self, step):
-        """Reads all of a checkpoint; returns what is wrong with it, or None."""
-        import tensorflow as tf
-
-        try:
-            reader = tf.train.load_checkpoint(self.checkpoint_path(step))
-            for name in reader.get_variable_to_shape_map():
-                reader.get_tensor(name)
-        except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
-            return " ".join(str(error).split())[:200]
-        return None
+    def sweep_temporaries(self):
+        """Deletes what killed processes were about to write in the directory; that of the living stays."""
+        for folder in map(self.join, _FOLDERS):
+            _sweep(folder, _TEMPORARY, storage.delete_temporary)
+            _sweep(folder, _EARLIER, _delete_folder)
 
     def choose(self, checkpoint=None, every=False, watch=False):
         """Yields the checkpoints to work on, one by one as they come.
@@ -376,6 +304,13 @@ class TrainDir:
             new = [step for step in self.steps() if step not in seen]
             seen.update(new)
             yield from new if every else [None] * bool(new)
+
+
+def _sweep(folder, names, delete):
+    """Deletes what is in a folder under some names, a regular expression; `delete` is a function of a path."""
+    with contextlib.suppress(OSError):
+        for name in filter(names.fullmatch, os.listdir(folder)):
+            delete(os.path.join(folder, name))
 
 
 def variables_by_name(variables):

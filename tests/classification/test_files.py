@@ -1,8 +1,10 @@
 """The files of a classifier, damaged: every error is one line that names the file, and nothing is executed."""
 
+import dataclasses
 import functools
 import json
 import re
+import resource
 import shutil
 
 import numpy as np
@@ -45,6 +47,24 @@ def check_load(folder, names, seed):
     assert 0 <= trained.test_accuracy <= 1
     assert all(np.isfinite(weight.numpy()).all() for weight in trained.classifier.network.weights)
     return trained
+
+
+def test_a_full_disk_leaves_the_classifier_that_was_there(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    trained = files.load(folder)
+    counts = np.ones([len(trained.classifier.labels)] * 2, np.int64)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (1000, len(before["weights.npz"]) + 100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(UserError, match=rf"cannot write the classifier: the file is larger .*'{folder}'\."):
+                # The weights can be written with the larger limit, the probabilities with none.
+                files.save(folder, dataclasses.replace(trained, test=np.repeat(trained.test, 9000, axis=0)), counts)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    files.save(folder, trained, counts)
+    assert files.load(folder).test.shape == trained.test.shape
 
 
 def test_damaged_facts(folder, one_network):

@@ -145,7 +145,7 @@ def test_train_dir_holds_what_the_next_commands_need(trained):
     assert {name for name in names if name.startswith("ckpt-")} == checkpoints
     assert {"config.json", "checkpoint", "preview"} < names
     assert any(name.startswith("events.out.tfevents.") for name in names)
-    assert not [name for name in names if name.startswith(".saving-")]
+    assert not [name for name in names if name.startswith(".saving")]
     assert tf.train.latest_checkpoint(trained.path) == str(trained.path / "ckpt-4")
     config = json.loads((trained.path / "config.json").read_text())
     assert config["data_sample_rate"] == RATE_HZ and config["wavegan_dim"] == 1
@@ -261,7 +261,7 @@ def test_killed_while_saving(start_training, tmp_path, capsys):
     train_dir, newest, halves = TrainDir(tmp_path / "train"), 0, set()
 
     def unfinished():
-        return set((tmp_path / "train").glob(".saving-*"))
+        return set((tmp_path / "train").glob(".saving.*"))
 
     for attempt in range(5):
         process = start_training("--train_save_secs=0")
@@ -286,10 +286,10 @@ def test_a_start_deletes_halves_of_checkpoints(train_dir):
     # What a kill leaves between the two moves of a save, and between the two deletions of an old checkpoint.
     for step in (1, 9):
         (train_dir / f"ckpt-{step}.data-00000-of-00001").write_bytes(b"half")
-    (train_dir / ".saving-killed").mkdir()
+    (train_dir / ".saving-a1b2c3d4").mkdir()
     loop.train(train_dir, {"train_max_steps": 4})
     assert TrainDir(train_dir).steps() == STEPS
-    assert not (train_dir / ".saving-killed").exists()
+    assert not (train_dir / ".saving-a1b2c3d4").exists()
     assert sorted(path.name for path in train_dir.glob("ckpt-*.data*")) == [
         f"ckpt-{step}.data-00000-of-00001" for step in STEPS
     ]

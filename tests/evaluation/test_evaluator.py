@@ -3,8 +3,10 @@
 import dataclasses
 import functools
 import json
+import os
 import re
 import shutil
+import signal
 import types
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import TINY
-from processes import check_mistake, read_until, stop, tiny_settings
+from processes import check_mistake, read_until, stop, tiny_settings, wait_until
 from sounds import cut, fire
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -261,11 +263,14 @@ def test_a_best_that_cannot_be_read_is_replaced(train_dir, capsys):
 
 
 def test_evaluate_every_checkpoint(command, train_dir):
+    # What killed processes of earlier versions left.
+    os.makedirs(train_dir.join("report", ".pairs-abcdefgh"))
     output = command("evaluate.py", train_dir, "--all", f"--eval_n={N}").stdout
     assert re.findall(r"^step (\d) of ", output, re.MULTILINE) == ["0", "1", "2"]
     assert output.count("\nverdict   ") >= 3
     assert len(re.findall(r"^took +[\d.]+ s, of which [\d.]+ s to generate$", output, re.MULTILINE)) == 3
     assert f"report    {train_dir.join('report', 'index.html')}" in output
+    assert sorted(os.listdir(train_dir.join("report"))) == ["index.html", "pairs"]
     history = results.read_history(train_dir.path)["frechet_distance"]
     assert [step for step, _, _ in history] == [0, 1, 2]
     for line in lines_of(train_dir):
@@ -305,6 +310,22 @@ def test_watch(start_command, train_dir):
     history = results.read_history(train_dir.path)["frechet_distance"]
     assert [step for step, _, _ in history] == [2, 7]
     assert history[0][1] == pytest.approx(history[1][1])
+
+
+def test_ctrl_c_is_no_success(start_command, train_dir):
+    process = start_command("evaluate.py", train_dir, "--eval_n=2000")
+    wait_until(lambda: os.path.exists(train_dir.join("eval")), process)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 130 and output.endswith("stopped\n") and "Traceback" not in output, output
+
+
+def test_recordings_may_move(train_dir, tmp_path, evaluator):
+    config = train_dir.read_config()
+    moved = dataclasses.replace(config, data_dir=str(tmp_path / "gone"))
+    with pytest.raises(UserError, match=r"not where .*: --data_dir FOLDER\. Received: '.*gone'\."):
+        Evaluator(train_dir, moved, N)
+    assert Evaluator(train_dir, moved, N, data_dir=config.data_dir).digest == evaluator.digest
 
 
 # During training.
@@ -371,10 +392,10 @@ def test_mistake(run_here, trained, tmp_path, monkeypatch, line, words):
     recordings = types.SimpleNamespace(low=(4000, 60000), short=(RATE_HZ, 100), one=(RATE_HZ, SLICE_LEN + 9))
     for name, (rate_hz, frames) in vars(recordings).items():
         (tmp_path / name).mkdir()
-        soundfile.write(tmp_path / name / f"{name}.wav", np.full(frames, 0.1), rate_hz)
+        soundfile.write(tmp_path / name / f"{name}.wav", 0.1 * np.sin(np.arange(frames)), rate_hz)
     (tmp_path / "few").mkdir()
     for name in ("a.wav", "b.wav"):
-        soundfile.write(tmp_path / "few" / name, np.full(SLICE_LEN, 0.1), RATE_HZ)
+        soundfile.write(tmp_path / "few" / name, 0.1 * np.sin(np.arange(SLICE_LEN)), RATE_HZ)
     (tmp_path / "none").mkdir()
     TrainDir(tmp_path / "empty").create()
     TrainDir(tmp_path / "empty").write_config(Config())

@@ -5,7 +5,9 @@ import dataclasses
 import io
 import json
 import math
+import os
 import pathlib
+import resource
 import time
 
 import numpy as np
@@ -358,10 +360,42 @@ def test_interrupted_report_leaves_the_old_one(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return replace_atomically(path)
 
-    monkeypatch.setattr(wav, "replace_atomically", interrupt)
+    monkeypatch.setattr(storage, "replace_atomically", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path, dataclasses.replace(result, step=400))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    result = make_result(tmp_path, clips=1, pairs=1)
+    write_report(tmp_path, result)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    # Sounds are smaller, pictures larger.
+    limit = (tmp_path / "report" / "pairs" / "01-recorded.wav").stat().st_size + 1
+    path = tmp_path / "report" / "pairs" / "01.png"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(UserError, match=rf"cannot write the report: the file is larger .*Received: '{path}'\."):
+            write_report(tmp_path, result)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next(tmp_path):
+    for name in (".pairs.0123abcd/new", ".index.html.0123abcd"):
+        (tmp_path / "report" / name).mkdir(parents=True)
+    write_report(tmp_path, make_result(tmp_path, clips=1, pairs=0))
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"index.html", "pairs"}
+
+
+def test_a_folder_of_any_name(tmp_path):
+    folder = os.path.join(tmp_path, os.fsdecode(b"caf\xe9 <b>&$_$\n"))
+    os.mkdir(folder)
+    result = make_result(folder, clips=1, pairs=0)
+    page = pathlib.Path(write_report(folder, result)).read_text()
+    assert r"caf\xe9 &lt;b&gt;&amp;$_$\n" in page
 
 
 def test_folder_that_cannot_be_written(tmp_path):

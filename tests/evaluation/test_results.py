@@ -1,6 +1,8 @@
 """metrics.jsonl: what compares, and what is left out."""
 
 import json
+import resource
+import types
 
 import numpy as np
 import pytest
@@ -33,6 +35,24 @@ def test_history_holds_what_compares(tmp_path):
     with open(path, "a") as file:
         file.write(history_line(1, 9.0, version=2))
     assert results.read_history(tmp_path) == {"m": [(1, 9, None)]}
+
+
+def test_a_full_disk_is_said_and_what_it_tore_does_no_harm(tmp_path):
+    row = results.Row("m", 7.0, None, None, None, None, None, "", True)
+    facts = {"checkpoint": "", "n": 100, "embedding_version": 1, "evaluation": "a", "rows": [row]}
+    result = types.SimpleNamespace(step=1, **facts)
+    results.append_history(tmp_path, result)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / results.FILE).stat().st_size + 20, hard))
+    result.step = 2
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*: the file is larger .*Received: '.*metrics\.jsonl'\."):
+            results.append_history(tmp_path, result)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    result.step = 3
+    results.append_history(tmp_path, result)
+    assert results.read_history(tmp_path) == {"m": [(1, 7, None), (3, 7, None)]}
 
 
 def fits(name, odd):

@@ -24,7 +24,7 @@ from processes import tiny_settings, wait_until
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import Generator
-from wavegan_asmr.rendering import blocks, encoding, formats, levelling, writing
+from wavegan_asmr.rendering import blocks, formats, levelling
 from wavegan_asmr.rendering.encoding import Output
 from wavegan_asmr.train_dir import Best, TrainDir
 from wavegan_asmr.training import loop
@@ -287,6 +287,7 @@ def decoded_by_ffmpeg(path):
         ("asmr.mp3", 44100, decoded_by_soundfile),
         ("asmr.mp3", 16000, decoded_by_ffmpeg),
         ("asmr.opus", 16000, decoded_by_ffmpeg),
+        ("asmr.m4a", 44100, decoded_by_ffmpeg),
     ],
 )
 def test_figures_of_a_lossy_file_are_those_of_its_decoded_sound(run_here, rain, tmp_path, name, rate_hz, decode, flags):
@@ -326,11 +327,17 @@ def test_a_lossy_file_above_the_ceiling_is_told(run_here, monkeypatch, rain, tmp
 
 
 def test_ctrl_c_while_a_lossy_file_is_checked(run_here, monkeypatch, rain, tmp_path):
-    def interrupt(file):
+    decode = Output.decode
+
+    def interrupt(output, file):
+        # What the codec does to a sound is measured in memory.
+        if not isinstance(file, str):
+            yield from decode(output, file)
+            return
         yield np.zeros([1000, 1], np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "decode", interrupt)
+    monkeypatch.setattr(Output, "decode", interrupt)
     line = ["generate.py", rain, LENGTH, *QUICK, "--out", tmp_path / "asmr.ogg"]
     assert run_here(*line).stderr.endswith("stopped\n")
     assert not list(tmp_path.iterdir())
@@ -551,7 +558,7 @@ def test_stdout_as_raw_samples_into_ffmpeg(rain, tmp_path):
 def test_stdout_without_end_into_head(rain):
     script = f"{sys.executable} {ROOT / 'generate.py'} {rain} --out=- --candidates=1 | head -c 100000"
     process = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, timeout=300)
-    assert process.returncode == 0, process.stderr
+    assert process.returncode == 128 + signal.SIGPIPE, process.stderr
     assert len(process.stdout) == 100000
     assert np.frombuffer(process.stdout, "<i2").astype(float).std() > 100
     assert b"Traceback" not in process.stderr and b"Exception" not in process.stderr
@@ -586,7 +593,7 @@ def test_ctrl_c_leaves_nothing(start_night, tmp_path):
     process = start_night()
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output
+    assert process.returncode == 130, output
     assert output.endswith("stopped\n") and "Traceback" not in output
     assert not list((tmp_path / "night").iterdir())
 
@@ -637,9 +644,9 @@ def test_the_file_is_closed_after_its_last_block(run_here, monkeypatch, rain, tm
 
     monkeypatch.setattr(Output, "open", slow_open)
     monkeypatch.setattr(blocks, "master", interrupt)
-    monkeypatch.setattr(encoding.soundfile, "SoundFile", Recorder)
+    monkeypatch.setattr(soundfile, "SoundFile", Recorder)
     process = run_here("generate.py", rain, "--minutes=1", *QUICK, "--out", tmp_path / "asmr.wav")
-    assert process.returncode == 0 and process.stderr.endswith("stopped\n")
+    assert process.returncode == 130 and process.stderr.endswith("stopped\n")
     assert "begin" in events and "begin" not in events[events.index("close") :]
     assert events[: events.index("close")].count("begin") == events[: events.index("close")].count("end")
 
@@ -765,7 +772,7 @@ def test_useless_model(mistake, rain_copy, tmp_path, factor, words):
 
 
 @pytest.mark.parametrize(
-    ("name", "flags", "megabytes"), [("a.wav", [], 115), ("a.flac", ["--bits=24"], 173), ("a.mp3", [], 144)]
+    ("name", "flags", "megabytes"), [("a.wav", [], 118), ("a.flac", ["--bits=24"], 175), ("a.mp3", [], 146)]
 )
 def test_disk_too_small(mistake, monkeypatch, rain, tmp_path, name, flags, megabytes):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=100_000_000))

@@ -83,7 +83,7 @@ def test_manifest_is_read_as_it_was_written(written, again):
 
 def test_manifest_has_the_keys_of_earlier_ones(written):
     values, _ = written
-    assert list(values) == list(OLD)
+    assert list(values) == ["sound", *OLD] and values["sound"] == "long.wav"
     # The checkpoint is in `models`, and where the file was is over.
     assert set(OLD["settings"]) - set(values["settings"]) == {"checkpoint", "overwrite", "keep_partial"}
     for name in ("joining", "result"):

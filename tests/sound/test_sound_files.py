@@ -1,6 +1,7 @@
 """Audio files of other programs, damaged files, resampling and writing."""
 
 import subprocess
+import wave
 
 import numpy as np
 import pytest
@@ -61,9 +62,11 @@ def encode(program, path, x, sample_rate_hz, flags="", pipe_format=""):
 
 
 def read(path):
-    """Probes and decodes as the loader does: `AudioInfo` and float32 `[frames, channels]`."""
+    """Probes and decodes as the loader does, a whole file: `AudioInfo` and float32 `[frames, channels]`."""
     info = files.probe(path)
-    blocks = list(files.decode(path))
+    notes = []
+    blocks = list(files.decode(path, notes))
+    assert notes == []
     assert all(block.dtype == np.float32 and block.ndim == 2 for block in blocks)
     return info, np.concatenate(blocks)
 
@@ -132,7 +135,7 @@ def test_file_written_to_a_pipe_is_whole(tmp_path, program, pipe_format):
     x = sines(44100, 2)
     encode(program, tmp_path / f"x.{pipe_format}", x, 44100, "-b 16" if program == "sox" else "", pipe_format)
     info, y = read(tmp_path / f"x.{pipe_format}")
-    assert info == files.AudioInfo(44100, 2, len(x))
+    assert info == files.AudioInfo(44100, 2, None if pipe_format == "flac" else len(x))
     np.testing.assert_allclose(y, x, rtol=0, atol=2**-15)
 
 
@@ -147,46 +150,11 @@ def test_mp3_without_a_length_is_whole(tmp_path, bit_rate):
     assert all(aligned_correlation(x[:, c], y[1105 - 16 :, c]) > 0.95 for c in range(2))
 
 
-@pytest.mark.parametrize("extension", ["wav", "aiff", "flac", "mp3", "m4a"])
-@pytest.mark.parametrize("kept", [0.01, 0.5, 0.95])
-def test_file_cut_short_is_an_error(tmp_path, extension, kept):
-    path = tmp_path / f"x.{extension}"
-    encode("ffmpeg", path, sines(44100, 2, seconds=3), 44100)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(AudioError):
-        read(path)
-
-
-def test_wav_cut_short_tells_sizes(tmp_path):
-    encode("ffmpeg", tmp_path / "x.wav", sines(8000, 1), 8000)
-    whole = (tmp_path / "x.wav").read_bytes()
-    (tmp_path / "x.wav").write_bytes(whole[:-1000])
-    with pytest.raises(AudioError, match=r"cut short: the header promises 8000 bytes of samples, 7000 are there"):
-        files.probe(tmp_path / "x.wav")
-
-
-@pytest.mark.parametrize("extension", ["ogg", "opus"])
-def test_ogg_cut_short_is_used_up_to_the_cut(tmp_path, extension):
-    """Nothing in an OGG file tells its length: what is there is read; what lies before the first page is an error."""
-    path = tmp_path / f"x.{extension}"
-    encode("ffmpeg", path, sines(48000, 2, seconds=5), 48000, LOSSY["vorbis" if extension == "ogg" else "opus"][1])
-    whole = path.read_bytes()
-    _, complete = read(path)
-    path.write_bytes(whole[: int(0.7 * len(whole))])
-    info, part = read(path)
-    assert 0.3 * len(complete) < len(part) < 0.9 * len(complete) and info.frames == len(part)
-    np.testing.assert_allclose(part[:-5000], complete[: len(part) - 5000], atol=1e-4)
-    path.write_bytes(whole[: int(0.02 * len(whole))])
-    with pytest.raises(AudioError):
-        read(path)
-
-
 @pytest.mark.parametrize("extension", sorted(files.EXTENSIONS))
 @pytest.mark.parametrize("content", [b"", b"Dear diary, today I recorded nothing.\n" * 100], ids=["empty", "text"])
 def test_file_that_is_no_audio(tmp_path, extension, content):
     (tmp_path / f"x{extension}").write_bytes(content)
-    with pytest.raises(AudioError, match="empty file" if not content else "not readable as audio"):
+    with pytest.raises(AudioError, match="not readable as audio: it is text" if content else "empty file"):
         files.probe(tmp_path / f"x{extension}")
 
 
@@ -224,6 +192,14 @@ def test_conversion_is_independent_of_blocks(rates, cuts, mixing):
     y = np.concatenate(list(files.convert(np.split(x, sorted(cuts)), *rates, mixing[1])))
     mixed = x if mixing[0] == mixing[1] else np.repeat(x.mean(axis=1, keepdims=True), mixing[1], axis=1)
     np.testing.assert_allclose(y, soxr.resample(mixed, *rates), rtol=0, atol=1e-6)
+
+
+def test_low_rate_does_not_become_a_huge_block():
+    """A second of 1 kHz is 192,000 samples of 192 kHz."""
+    x = np.sin(np.arange(20000) / 50).astype(np.float32)[:, None]
+    blocks = list(files.convert([x], 1000, 192000, 2))
+    assert max(map(len, blocks)) <= files.BLOCK_FRAMES
+    np.testing.assert_array_equal(np.concatenate(blocks)[:, :1], soxr.resample(x, 1000, 192000))
 
 
 def test_mixing_channels():
@@ -288,7 +264,7 @@ def test_clips_of_a_file_that_is_not_there(tmp_path):
 def test_wav_that_cannot_be_written_whole(tmp_path, monkeypatch):
     wav.write_wav(tmp_path / "x.wav", sines(8000, 1), 8000)
     before = (tmp_path / "x.wav").read_bytes()
-    monkeypatch.setattr(soundfile, "write", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(wave.Wave_write, "writeframes", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         wav.write_wav(tmp_path / "x.wav", sines(8000, 2), 8000)
     assert (tmp_path / "x.wav").read_bytes() == before and len(list(tmp_path.iterdir())) == 1

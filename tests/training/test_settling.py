@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
@@ -18,7 +20,8 @@ def begun(tmp_path):
     """Function: a TRAIN_DIR that was begun with settings."""
 
     def begin(**given):
-        (tmp_path / "train").mkdir(exist_ok=True)
+        for name in ("train", "asmr"):
+            (tmp_path / name).mkdir(exist_ok=True)
         train_dir = TrainDir(tmp_path / "train")
         train_dir.write_config(resolve_config(train_dir, {"data_dir": "asmr"} | given))
         return train_dir
@@ -92,7 +95,7 @@ def test_a_preset_is_settled_once(tmp_path):
     """What a preset comes to may change from version to version; a training goes on as it began."""
     train_dir = TrainDir(tmp_path / "train")
     train_dir.create()
-    given = {"data_dir": "a", "preset": "asmr", "wavegan_dim": 32}
+    given = {"data_dir": str(tmp_path), "preset": "asmr", "wavegan_dim": 32}
     begun = resolve_config(train_dir, given)
     assert (begun.wavegan_loss, begun.train_batch_size, begun.wavegan_dim) == ("hinge", 16, 32)
     train_dir.write_config(dataclasses.replace(begun, wavegan_gp_lambda=0.7))
@@ -104,6 +107,33 @@ def test_a_preset_is_settled_once(tmp_path):
     # Fine-tuning keeps to the preset too, and to what overrode it in the networks.
     tuned = resolve_config(TrainDir(tmp_path / "tuned"), {"data_dir": "b", "train_init_from": train_dir.path})
     assert (tuned.preset, tuned.wavegan_loss, tuned.wavegan_dim) == ("asmr", "hinge", 32)
+
+
+def test_recordings_may_move(begun, tmp_path):
+    train_dir = begun(data_dir=str(tmp_path / "asmr"))
+    os.rename(tmp_path / "asmr", tmp_path / "sounds")
+    moved = rf"not where it found them; say where they are now: --data_dir FOLDER. Received: '{tmp_path}/asmr'"
+    with pytest.raises(UserError, match=moved):
+        resolve_config(train_dir, {})
+    config = resolve_config(train_dir, {"data_dir": str(tmp_path / "sounds")})
+    assert config == dataclasses.replace(train_dir.read_config(), data_dir=str(tmp_path / "sounds"))
+
+
+def test_what_fine_tuning_began_from_may_move(begun, tmp_path):
+    old = begun()
+    given = {"data_dir": str(tmp_path), "train_batch_size": 2}
+    new = TrainDir(tmp_path / "new")
+    new.create()
+    new.write_config(resolve_config(new, given | {"train_init_from": old.path}))
+    os.rename(old.path, tmp_path / "moved")
+    anew = given | {"train_init_from": str(tmp_path / "moved")}
+    # Stopped before the first checkpoint, it begins from where the other training is now ...
+    assert resolve_config(new, anew).train_init_from == str(tmp_path / "moved")
+    # ... and after it, the other training is needed no more.
+    new.save(tf.train.Checkpoint(step=tf.Variable(0)), 0, keep=1)
+    assert resolve_config(new, {}) == resolve_config(new, {"train_batch_size": 2})
+    with pytest.raises(UserError, match=r"--train_init_from cannot change .* Leave the flag out to go on"):
+        resolve_config(new, anew)
 
 
 def write(path):
@@ -122,10 +152,11 @@ def write(path):
 )
 def test_a_folder_of_folders_is_told_that_one_model_learns_them_all(tmp_path, capsys, names, is_told):
     for name in names:
-        write(tmp_path / "asmr" / name)
-    open_slices(Config(data_dir=str(tmp_path / "asmr")))
+        write(tmp_path / "my sounds" / name)
+    open_slices(Config(data_dir=str(tmp_path / "my sounds")))
     printed = capsys.readouterr().out
     note = "note      one model learns the recordings of all 2 folders; for one of its own: --data_dir "
-    note += f"{tmp_path}/asmr/rain\n"
+    # Quoted, to be pasted.
+    note += f"'{tmp_path}/my sounds/rain'\n"
     assert (note in printed) == is_told
     assert ("note" in printed) == is_told

@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 
+from wavegan_asmr import words
 from wavegan_asmr.classification import files
 from wavegan_asmr.classification.files import Trained
 from wavegan_asmr.classification.network import Classifier
@@ -41,7 +42,8 @@ def train(folder, config, labelled):
         pass
     labels = labelled.labels
     sizes = (part.per_epoch for part in (labelled.train, labelled.validation, labelled.test))
-    print(f"labels    {len(labels)}: {', '.join(labels[:20])}{', ...' if len(labels) > 20 else ''}")
+    shown = [words.printable(label) for label in labels]
+    print(f"labels    {len(labels)}: {', '.join(shown[:20])}{', ...' if len(labels) > 20 else ''}")
     print("slices    {} to learn from, {} to validate, {} to test on".format(*sizes), flush=True)
     keras.utils.set_random_seed(config.train_seed)
     classifier = Classifier(labels, config.data_sample_rate, config.data_slice_len, config.data_num_channels)
@@ -55,11 +57,12 @@ def train(folder, config, labelled):
     shuffled = [np.random.default_rng(config.train_seed).permutation(each) for each in (probabilities, of_train)]
     trained = Trained(classifier, float(counts.trace() / counts.sum()), *shuffled)
     files.save(folder, trained, counts)
-    width = max(map(len, labels))
-    for label, row, right in zip(labels, counts, counts.diagonal()):
+    width = max(map(len, shown))
+    for label, row, right in zip(shown, counts, counts.diagonal()):
         print(f"  {label:<{width}}  {right / row.sum():6.1%}  {right} of {row.sum()}")
     print(f"accuracy  {trained.test_accuracy:.2%} of {counts.sum()} test slices, {time.monotonic() - start_s:.0f} s")
-    print(f"saved to  {os.path.abspath(folder)}, matrix in {os.path.join(folder, 'confusion.png')}")
+    place, matrix = os.path.abspath(folder), os.path.join(folder, "confusion.png")
+    print(f"saved to  {words.printable(place)}, matrix in {words.printable(matrix)}")
     return trained
 
 

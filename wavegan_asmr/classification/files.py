@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from wavegan_asmr import settings, storage
+from wavegan_asmr import settings, storage, words
 from wavegan_asmr.classification.labelling import MOST_LABELS
 from wavegan_asmr.classification.network import Classifier
 from wavegan_asmr.config import Config
@@ -93,18 +93,12 @@ def save(folder, trained, counts):
         folder: Path-like.
         trained: `Trained`.
         counts: int64 `[labels, labels]`, test slices by true and by predicted label.
+
+    Raises:
+        UserError: They cannot be written; the classifier that was there is as it was.
     """
     classifier = trained.classifier
-    path = os.path.join(folder, "classifier.json")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    with storage.replacing(os.path.join(folder, "weights.npz")) as file:
-        np.savez(file, **{weight.path: weight.numpy() for weight in classifier.network.weights})
-    with storage.replacing(os.path.join(folder, "probabilities.npz")) as file:
-        np.savez(file, test=trained.test, train=trained.train)
     title = f"{trained.test_accuracy:.1%} of {counts.sum()} test slices"
-    with storage.replacing(os.path.join(folder, "confusion.png")) as file:
-        file.write(plots.png(plots.confusion_matrix(counts, classifier.labels, title)))
     facts = Facts(
         labels=classifier.labels,
         sample_rate_hz=classifier.sample_rate_hz,
@@ -113,7 +107,26 @@ def save(folder, trained, counts):
         test_accuracy=trained.test_accuracy,
         test_accuracies=dict(zip(classifier.labels, (counts.diagonal() / counts.sum(axis=1)).tolist())),
     )
-    storage.write_text(path, json.dumps(dataclasses.asdict(facts), indent=2) + "\n")
+    try:
+        with storage.temporary_folder(os.path.join(folder, "classifier")) as temporary:
+            with storage.replacing(os.path.join(temporary, "weights.npz")) as file:
+                np.savez(file, **{weight.path: weight.numpy() for weight in classifier.network.weights})
+            with storage.replacing(os.path.join(temporary, "probabilities.npz")) as file:
+                np.savez(file, test=trained.test, train=trained.train)
+            with storage.replacing(os.path.join(temporary, "confusion.png")) as file:
+                file.write(plots.png(plots.confusion_matrix(counts, classifier.labels, title)))
+            storage.write_text(
+                os.path.join(temporary, "classifier.json"), json.dumps(dataclasses.asdict(facts), indent=2) + "\n"
+            )
+            # Now that all is written, and the disk was not full.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, "classifier.json"))
+            for name in ("weights.npz", "probabilities.npz", "confusion.png", "classifier.json"):
+                os.replace(os.path.join(temporary, name), os.path.join(folder, name))
+    except OSError as error:
+        raise UserError(
+            f"cannot write the classifier: {words.reason(error)}. Received: {os.fspath(folder)!r}."
+        ) from error
 
 
 def load(folder):
@@ -136,8 +149,9 @@ def load(folder):
             "classifier.py train FOLDER --data_dir LABELLED"
         ) from error
     except (UserError, OSError) as error:
+        reason = words.reason(error) if isinstance(error, OSError) else error
         raise UserError(
-            f"the classifier in {os.fspath(folder)!r} is damaged: {error}. Train it again with classifier.py train."
+            f"the classifier in {os.fspath(folder)!r} is damaged: {reason}. Train it again with classifier.py train."
         ) from error
 
 
@@ -161,7 +175,7 @@ def _named(folder, name):
     try:
         yield found
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{words.printable(path)}: {error}") from error
 
 
 def _check_distributions(found, name, labels):

@@ -6,10 +6,10 @@ import os
 
 import numpy as np
 
-from wavegan_asmr import summaries
+from wavegan_asmr import words
 from wavegan_asmr.classification import files
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import distances, results
+from wavegan_asmr.evaluation import curves, distances
 from wavegan_asmr.evaluation.results import Result, Row
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.progress import Meter
@@ -42,7 +42,8 @@ def incept(path, settings, **chosen):
     _check_fit(trained.classifier, config)
     if not (chosen.get("watch") or train_dir.steps()):
         Generator(train_dir)
-    print(f"classifier {os.path.abspath(folder)}: {len(trained.classifier.labels)} labels, ", end="")
+    place = words.printable(os.path.abspath(folder))
+    print(f"classifier {place}: {len(trained.classifier.labels)} labels, ", end="")
     print(f"test accuracy {trained.test_accuracy:.1%}")
     print(f"  {'':<18}  score  error  slices")
     anchors = {name: _score(name, each, splits) for name, each in _anchors(trained).items()}
@@ -149,7 +150,4 @@ def _record(train_dir, config, step, n, evaluation, score, anchors):
         pairs=[],
         evaluation=evaluation,
     )
-    results.append_history(train_dir.path, result)
-    writer = summaries.create_writer(train_dir.join("eval"))
-    summaries.write_scalars(writer, step, {"eval/inception_score": score[0]})
-    writer.close()
+    curves.record(train_dir.path, result)

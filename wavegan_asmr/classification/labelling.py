@@ -8,6 +8,7 @@ import re
 import numpy as np
 
 import loader
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 
 MOST_LABELS = 10_000
@@ -149,7 +150,8 @@ def _group(recordings, label_regex):
             if label_regex
             else "put it into a folder with the label's name, or give a --label_pattern"
         )
-        raise UserError(f"{len(without)} of {len(recordings)} recordings have no label: {how}. Received: {without[0]}.")
+        received = words.printable(without[0])
+        raise UserError(f"{len(without)} of {len(recordings)} recordings have no label: {how}. Received: {received}.")
     return dict(sorted(groups.items()))
 
 
@@ -164,7 +166,7 @@ def _label(name, label_regex):
 def _divide(recordings, test_regex, seed):
     """Divides recordings of a label into lists for training, validation and test; each may be empty."""
     # The order is that of digests, so that a new recording leaves the others where they are.
-    shuffled = sorted(recordings, key=lambda r: hashlib.sha256(f"{seed} {r.name}".encode()).digest())
+    shuffled = sorted(recordings, key=lambda r: hashlib.sha256(os.fsencode(f"{seed} {r.name}")).digest())
     if test_regex:
         test = [r for r in shuffled if test_regex.search(os.path.basename(r.name))]
     else:

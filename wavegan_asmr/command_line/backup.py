@@ -34,11 +34,12 @@ def main(arguments, flags):
         received = " ".join(arguments)
         raise UserError(f"needed: backup TRAIN_DIR MINUTES, or TRAIN_DIR --once. Received: {received!r}.")
     interval_s = None if settings.once else _seconds(arguments[1])
-    run.start_tensorflow(use_gpus=False)
-    from wavegan_asmr.exchange import backup
-    from wavegan_asmr.train_dir import TrainDir
+    with run.until_stopped(interval_s is not None):
+        run.start_tensorflow(use_gpus=False)
+        from wavegan_asmr.exchange import backup
+        from wavegan_asmr.train_dir import TrainDir
 
-    backup.keep_backing_up(TrainDir(arguments[0]), interval_s, settings.keep)
+        backup.keep_backing_up(TrainDir(arguments[0]), interval_s, settings.keep)
 
 
 def _seconds(minutes):

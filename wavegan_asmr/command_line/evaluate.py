@@ -25,7 +25,8 @@ def main(arguments, flags):
     if settings.compare and (chosen["every"] or chosen["watch"]):
         raise UserError("--compare takes one checkpoint of each TRAIN_DIR; leave out --all and --watch.")
     data_dir = flags.given(Config).get("data_dir")
-    run.start_tensorflow(use_gpus=False)
-    from wavegan_asmr.evaluation import tables
+    with run.until_stopped(chosen["watch"]):
+        run.start_tensorflow(use_gpus=False)
+        from wavegan_asmr.evaluation import tables
 
-    tables.evaluate_all(arguments, settings, data_dir, **chosen)
+        tables.evaluate_all(arguments, settings, data_dir, **chosen)

@@ -88,10 +88,13 @@ class Flags:
 
 def _convert(field, value):
     """Returns the value of a flag in its setting's type."""
-    if not type_of(field)[2]:
+    kind, _, is_tuple = type_of(field)
+    if field.metadata["is_path"] and not value:
+        raise UserError(f"--{flag_name(field)} must name a file or folder, or be left out. Received: {value!r}.")
+    if not is_tuple:
         return value
     try:
-        return tuple(float(text) for text in value)
+        return tuple(map(kind, value))
     except ValueError as error:
         raise UserError(f"--{field.name} must be numbers, as 0,-6. Received: {','.join(value)!r}.") from error
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavegan_asmr import words
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering import formats
@@ -15,13 +16,14 @@ USAGE = """One or more trained models -> one finished sound file: pieces joined 
     wavegan generate TRAIN_DIR --out - | ffplay -f s16le -ar 16000 -i -
     wavegan generate TRAIN_DIR --checkpoint best --minutes 10 --out asmr.flac
     wavegan generate --from asmr.json --start 3:10 --end 3:20 --out stretch.flac
+    wavegan generate --from asmr.json --train_dir /new/place/of/TRAIN_DIR --out asmr.flac
 """
 
 _RENDER = tuple(field.name for field in dataclasses.fields(RenderSettings) if field.name != "seconds")
 
 SETTINGS = (OutputSettings, checkpoints.ONE, (RenderSettings, _RENDER), AgainSettings)
 
-_OF_AGAIN = ("out", "overwrite", "stdout_format", "from_", "start", "end")
+_OF_AGAIN = ("out", "overwrite", "stdout_format", "from_", "start", "end", "train_dir")
 _OF_SEVERAL_MODELS = ("layout", "stretch_s", "model_fade_s", "gains_db")
 
 
@@ -35,15 +37,17 @@ def main(arguments, flags):
         return
     if not arguments:
         raise UserError("one or more TRAIN_DIRs are needed: generate TRAIN_DIR --minutes 10 --out asmr.flac")
-    if again.start is not None or again.end is not None:
-        raise UserError("--start and --end go with --from.")
+    if unused := [name for name in ("start", "end", "train_dir") if name in given]:
+        raise UserError(f"--{unused[0]} goes with --from.")
     settings = RenderSettings(**flags.given(RenderSettings), seconds=output.seconds)
     _check_settings(settings, given, len(arguments))
     checkpoint = checkpoints.read(flags)["checkpoint"]
-    run.start_tensorflow()
-    from wavegan_asmr.rendering import render
+    # Sound without end is listened to until Ctrl-C.
+    with run.until_stopped(not settings.seconds):
+        run.start_tensorflow()
+        from wavegan_asmr.rendering import render
 
-    render.render(arguments, output, settings, checkpoint)
+        render.render(arguments, output, settings, checkpoint)
 
 
 def _check_output(output, given):
@@ -55,7 +59,7 @@ def _check_output(output, given):
     if is_file and not formats.format_of(output.out).is_pcm and "bits" in given:
         raise UserError(
             f"--bits has an effect with {formats.endings(is_pcm=True)} and stdout only; leave it out. "
-            f"Received: --out {output.out}."
+            f"Received: --out {words.printable(output.out)}."
         )
 
 
@@ -83,8 +87,10 @@ def _render_again(arguments, output, again, given):
             f"--from renders with the settings of that file: --{ignored[0]} has no effect; leave it out. "
             f"Received: {given[ignored[0]]!r}."
         )
+    if "train_dir" in given and not all(again.train_dir or [""]):
+        raise UserError(f"--train_dir must name folders, as rain,waves. Received: {','.join(again.train_dir)!r}.")
     start_s, end_s = parse_time("start", again.start), parse_time("end", again.end)
     run.start_tensorflow()
     from wavegan_asmr.rendering import render
 
-    render.render_again(again.from_, start_s, end_s, output)
+    render.render_again(again.from_, start_s, end_s, output, again.train_dir)

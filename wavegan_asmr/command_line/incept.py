@@ -24,7 +24,8 @@ def main(arguments, flags):
             "wavegan classify train FOLDER --data_dir LABELLED"
         )
     chosen["every"] = "checkpoint" not in flags.given()
-    run.start_tensorflow(use_gpus=False)
-    from wavegan_asmr.classification import inception
+    with run.until_stopped(chosen["watch"]):
+        run.start_tensorflow(use_gpus=False)
+        from wavegan_asmr.classification import inception
 
-    inception.incept(arguments[0], settings, **chosen)
+        inception.incept(arguments[0], settings, **chosen)

@@ -74,7 +74,7 @@ def dispatch(arguments, verbs, program):
         # Says which flag is wrong.
         call(refused, arguments, f"{program} {refused}", has_verb=True)
     if any(argument in ("--help", "-help", "-h", "--helpfull", "--helpshort", "-?") for argument in arguments):
-        print(_overview(verbs, program))
+        run.show(_overview(verbs, program))
         return
     try:
         positional = flags.FlagValues()(["", *arguments], known_only=True)[1:]
@@ -104,7 +104,7 @@ def call(verb, arguments, program, has_verb=False):
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} (--help lists the flags)") from error
     if values.given().get("help"):
-        print(f"{module.USAGE.rstrip()}\n\nFlags of {program}:\n{values.describe()}")
+        run.show(f"{module.USAGE.rstrip()}\n\nFlags of {program}:\n{values.describe()}")
         return
     module.main(positional[1:] if has_verb else positional, values)
 

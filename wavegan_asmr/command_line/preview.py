@@ -19,7 +19,8 @@ def main(arguments, flags):
     if len(arguments) != 1:
         raise UserError(f"one TRAIN_DIR is needed: preview TRAIN_DIR. Received: {' '.join(arguments)!r}.")
     settings, chosen = flags.read(PreviewSettings), checkpoints.read(flags)
-    run.start_tensorflow(use_gpus=False)
-    from wavegan_asmr.rendering.preview import preview
+    with run.until_stopped(chosen["watch"]):
+        run.start_tensorflow(use_gpus=False)
+        from wavegan_asmr.rendering.preview import preview
 
-    preview(arguments[0], settings, **chosen)
+        preview(arguments[0], settings, **chosen)

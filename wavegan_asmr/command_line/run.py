@@ -1,41 +1,94 @@
 """What every command shares: one-line errors, exit codes, signals, starting TensorFlow."""
 
 import contextlib
+import io
+import math
 import os
 import signal
 import sys
 import tempfile
 import threading
+import time
 
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 
 EXIT_MISTAKE = 2
+_EXIT_SIGNAL = 128
+"""Exit code of a command that a signal has stopped, less the number of the signal, as shells have it."""
+
+_REPEAT_S = 1.0
+"""A terminal that is closed sends SIGHUP more than once within such a time."""
 
 
 def run(main, name):
-    """Calls `main` and exits: 0 when done or stopped, 2 after a mistake of the user.
+    """Calls `main` and exits: with 0 when done, 2 after a mistake of the user, 128 + N when stopped by signal N.
 
-    SIGTERM stops like Ctrl-C; a command that has something to save handles both itself.
+    So Ctrl-C comes to 130, SIGTERM to 143, a lost terminal (SIGHUP) to 129 and a reader of the output that has gone
+    (SIGPIPE) to 141. A command that has something to save handles signals itself; one that goes on until it is stopped
+    runs in `until_stopped`.
 
     Args:
         main: Function without arguments.
         name: String, of the command, before its errors.
     """
-    signal.signal(signal.SIGTERM, _raise_keyboard_interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # What the encoding lacks is escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.unraisablehook = _interrupt_again
+    code = _call(main, name, _listen())
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        code = code or _say_os_error(name, error)
+    if code:
+        sys.exit(code)
+
+
+def _call(main, name, received):
+    """Calls `main`; returns the exit code."""
     try:
         main()
+        return 0
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(EXIT_MISTAKE)
+        _say(f"{name}: {error}")
+        return EXIT_MISTAKE
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _say("stopped")
+        return _EXIT_SIGNAL + (received[-1] if received else signal.SIGINT)
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # As `| head` does.
+        return _EXIT_SIGNAL + signal.SIGPIPE
     except OSError as error:
-        print(f"{name}: cannot write: {error.strerror or error}. Received: {error.filename!r}.", file=sys.stderr)
-        sys.exit(EXIT_MISTAKE)
+        return _say_os_error(name, error)
+
+
+@contextlib.contextmanager
+def until_stopped(is_endless=True):
+    """Context of what goes on until Ctrl-C or another signal stops it, which is then its normal end: exit code 0.
+
+    Args:
+        is_endless: Boolean, False for what comes to an end by itself, and was cut short if it is stopped.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not is_endless:
+            raise
+        _say("stopped")
+
+
+def show(text):
+    """Prints a text of which a reader may take the beginning alone, as `| head` does: that is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _discard(sys.stdout)
 
 
 def start_tensorflow(use_gpus=True):
@@ -46,7 +99,7 @@ def start_tensorflow(use_gpus=True):
     Args:
         use_gpus: Boolean; False leaves the GPUs to a training that runs beside this process.
     """
-    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    quiet = sys.stderr and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _hidden_stderr() if quiet else contextlib.nullcontext():
         import tensorflow as tf
@@ -63,11 +116,11 @@ def _hidden_stderr():
     """Context in which nothing reaches stderr, not from C++ either; after an error all of it does."""
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
+    with _hidden_file() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             hidden.seek(0)
             os.write(saved, hidden.read())
             raise
@@ -76,8 +129,51 @@ def _hidden_stderr():
             os.close(saved)
 
 
-def _raise_keyboard_interrupt(signum, frame):
-    raise KeyboardInterrupt
+def _hidden_file():
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        # A full disk is no reason not to start.
+        return open(os.devnull, "w+b")
+
+
+def _listen():
+    """Makes SIGTERM and SIGHUP stop like Ctrl-C; returns a list, to which their numbers are appended as they come."""
+    received, last_s = [], -math.inf
+
+    def stop(number, frame):
+        nonlocal last_s
+        received.append(number)
+        before_s, last_s = last_s, time.monotonic()
+        if last_s - before_s > _REPEAT_S:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Commands that run under nohup ignore a lost terminal.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+    return received
+
+
+def _say(text):
+    # The terminal may be lost; and stdout may be sound, which is where Python prints if there is no stderr.
+    if sys.stderr:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            _discard(sys.stderr)
+
+
+def _say_os_error(name, error):
+    """Says why a file could not be written; returns the exit code."""
+    received = f" Received: {error.filename!r}." if error.filename else ""
+    _say(f"{name}: cannot write: {words.reason(error)}.{received}")
+    return EXIT_MISTAKE
+
+
+def _discard(stream):
+    """Sends nowhere what is left to be printed: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _interrupt_again(unraisable):

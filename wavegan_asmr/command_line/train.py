@@ -1,6 +1,10 @@
 """`wavegan train`."""
 
+import contextlib
 import dataclasses
+import io
+import os
+import sys
 
 from wavegan_asmr.command_line import run
 from wavegan_asmr.config import Config
@@ -35,13 +39,51 @@ def main(arguments, flags):
     if len(arguments) != 1:
         raise UserError(f"train takes TRAIN_DIR. Received: {' '.join(arguments)!r}.")
     dry_run = flags.read(DryRunSettings).dry_run
-    run.start_tensorflow()
-    from wavegan_asmr.training import loop
+    with _lasting_output():
+        run.start_tensorflow()
+        from wavegan_asmr.training import loop
 
-    loop.train(arguments[0], flags.given(Config), dry_run, _open_evaluation)
+        loop.train(arguments[0], flags.given(Config), dry_run, _open_evaluation)
 
 
 def _open_evaluation(train_dir, config):
     from wavegan_asmr.evaluation.running import RunningEvaluation
 
     return RunningEvaluation(train_dir, config)
+
+
+class _LastingFile(io.FileIO):
+    """An open file that drops what cannot be written: its reader has gone, the terminal is closed, the disk is full."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+@contextlib.contextmanager
+def _lasting_output():
+    """Context in which no output that fails ends a training."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_lasting, streams)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = streams
+
+
+def _lasting(stream):
+    if stream is None:
+        # Closed by who started this process, as `>&-` does.
+        return open(os.devnull, "w")
+    with contextlib.suppress(OSError):
+        stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_LastingFile(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 
 import loader
-from loader import Recording
+from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound.pcm_cache import Pcm
 
@@ -79,8 +79,15 @@ def open_sides(config, data_dir=None, show_progress=False):
     Raises:
         UserError: There are no such recordings, too few, or of a lower rate than the model's.
     """
+    if not data_dir and storage.is_gone(config.data_dir):
+        why = "not where it found them" if config.data_dir else "not known, since it was imported"
+        raise UserError(
+            f"the recordings of this training are {why}; say where they are now: --data_dir FOLDER. "
+            f"Received: {config.data_dir!r}."
+        )
     recordings, _ = loader.open_configured(config, data_dir, show_progress)
-    if data_dir and os.path.abspath(data_dir) != os.path.abspath(config.data_dir):
+    # Those of the training may have moved.
+    if data_dir and not storage.is_gone(config.data_dir) and not os.path.samefile(data_dir, config.data_dir):
         _check_rates(recordings, config.data_sample_rate)
     # Where all are too short, `Slices` says how long they are.
     recordings = [r for r in recordings if config.data_pad_end or r.pcm.frames >= config.data_slice_len] or recordings
@@ -90,7 +97,7 @@ def open_sides(config, data_dir=None, show_progress=False):
         loader.Slices.from_config(recordings, config)
         raise UserError(
             f"too few slices: needed are two recordings, or one of at least {_LEAST_SLICES} slices "
-            f"({_LEAST_SLICES * config.slice_s:.3g} s). Received: {recordings[0].name} alone."
+            f"({_LEAST_SLICES * config.slice_s:.3g} s). Received: {recordings[0].name!r} alone."
         )
     sides = tuple(loader.Slices.from_config(part, config) for part in parts)
     held_out = None
@@ -161,7 +168,7 @@ def _check_rates(recordings, sample_rate_hz):
         if rate_hz < sample_rate_hz:
             raise UserError(
                 f"recordings of a lower rate than the model's hold nothing above half their rate to compare with. "
-                f"Received: {recording.name} of {rate_hz} Hz for a model of {sample_rate_hz} Hz."
+                f"Received: {recording.name!r} of {rate_hz} Hz for a model of {sample_rate_hz} Hz."
             )
 
 
@@ -177,6 +184,6 @@ def _cut(recordings, config):
             # Only the end of the recording is padded: elsewhere a slice ends with the stretch.
             if config.data_pad_end and stop < pcm.frames:
                 frames -= slice_len - 1
-            sides[side].append(Recording(recording.name, _Stretch(pcm, start, frames)))
+            sides[side].append(dataclasses.replace(recording, pcm=_Stretch(pcm, start, frames)))
             side = 1 - side
     return sides

@@ -1,9 +1,8 @@
 """Archives of arrays (.npz) that are checked when they are read."""
 
-import os
-
 import numpy as np
 
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 
 
@@ -27,7 +26,7 @@ def read(path):
         raise
     # What damage comes to in zipfile, zlib, struct and NumPy's own header is a dozen kinds of errors.
     except Exception as error:
-        raise UserError(f"{os.fspath(path)}: {' '.join(str(error).split())[:200] or 'cannot be read'}") from error
+        raise UserError(f"{words.printable(path)}: {words.reason(error) or 'cannot be read'}") from error
 
 
 def check(arrays, name, dtype, shape):

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import anchors, distances, metrics, results, verdicts
+from wavegan_asmr.evaluation import anchors, distances, metrics, verdicts
 from wavegan_asmr.evaluation.measuring import measure, nearest, one_thread
 from wavegan_asmr.evaluation.metrics import Comparison
 from wavegan_asmr.evaluation.reference import matched_noise, open_reference
@@ -22,7 +22,7 @@ from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.progress import Meter
 from wavegan_asmr.sound import features
-from wavegan_asmr.train_dir import BEST, Best
+from wavegan_asmr.train_dir import BEST, Best, TrainDir
 
 CLIPS = 8
 """Clips of each kind for the report."""
@@ -133,33 +133,25 @@ class Evaluator:
         Returns:
             Boolean, whether it is the best so far, by Fréchet distance, and is kept in best/.
         """
-        from wavegan_asmr import summaries
+        from wavegan_asmr.evaluation import curves
 
-        results.append_history(self.train_dir.path, result)
-        writer = summaries.create_writer(self.train_dir.join("eval"))
-        summaries.write_scalars(writer, result.step, {f"eval/{row.metric}": row.value for row in result.rows})
-        writer.close()
-        score, best_score = result.value("frechet_distance"), self._best_score()
-        if best_score is not None and best_score <= score:
-            return False
-        return self.train_dir.keep_best(Best(result.step, score, self.digest))
+        curves.record(self.train_dir.path, result)
+        candidate = Best(result.step, result.value("frechet_distance"), self.digest)
+        return self.train_dir.keep_best(candidate, self._measure_best)
 
-    def _best_score(self):
-        """Returns the Fréchet distance of the checkpoint in best/, or None where there is none that can be used."""
-        best = self.train_dir.read_best()
-        if not best or best.evaluation == self.digest:
-            return best and best.frechet_distance
-        # It was measured against other recordings or with another n, and does not compare.
+    def _measure_best(self, best):
+        """Returns the Fréchet distance of the checkpoint in best/, a `Best`, or None where it cannot be used.
+
+        It was measured against other recordings or with another n, and does not compare.
+        """
         try:
-            generator = Generator(self.train_dir, BEST)
+            generator = Generator(TrainDir(self.train_dir.join(BEST)), best.step)
             read = functools.partial(self._generate, lambda inputs: generator.clips(inputs, len(inputs)))
             embeddings = measure(read, self.n, self.config.data_sample_rate).embeddings
         except UserError as error:
             print(f"the checkpoint in best/ is left out: {error}", file=sys.stderr)
             return None
-        score = distances.frechet_distance(embeddings, self._reference.embeddings)
-        self.train_dir.mark_best(Best(best.step, score, self.digest))
-        return score
+        return distances.frechet_distance(embeddings, self._reference.embeddings)
 
     def _generate(self, generate, first, count):
         clips = generate(self._inputs[first : first + count])

@@ -14,7 +14,7 @@ import pathlib
 
 import jinja2
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import drawing, media, results
 from wavegan_asmr.sound import wav
@@ -68,9 +68,9 @@ def write_report(train_dir_path, result):
         _write_pairs(train_dir.join("report", "pairs"), result, pictures)
         with storage.replace_atomically(path) as temporary:
             # A path may hold bytes that are no text.
-            pathlib.Path(temporary).write_text(page, encoding="utf-8", errors="replace")
+            pathlib.Path(temporary).write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise UserError(f"cannot write the report: {error.strerror}. Received: {error.filename!r}.") from error
+        raise UserError(f"cannot write the report: {words.reason(error)}. Received: {error.filename!r}.") from error
     return path
 
 
@@ -81,7 +81,8 @@ def _write_pairs(path, result, pictures):
             base = os.path.join(folder, f"{k:02d}")
             wav.write_wav(f"{base}-generated.wav", fake, result.sample_rate_hz)
             wav.write_wav(f"{base}-recorded.wav", real, result.sample_rate_hz)
-            pathlib.Path(f"{base}.png").write_bytes(picture)
+            with storage.replacing(f"{base}.png") as file:
+                file.write(picture)
 
 
 def _page(train_dir, result, pictures):
@@ -92,7 +93,7 @@ def _page(train_dir, result, pictures):
     coder = media.SoundCoder(result.sample_rate_hz, samples)
     return _TEMPLATES.get_template("report.html.jinja").render(
         result=result,
-        folder=os.path.basename(result.train_dir),
+        folder=words.printable(os.path.basename(result.train_dir)),
         seconds=result.config["data_slice_len"] / result.sample_rate_hz,
         date=datetime.datetime.now().astimezone(),
         best_step=best_step,

@@ -16,7 +16,7 @@ import json
 import os
 import time
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 
 FILE = "metrics.jsonl"
@@ -134,8 +134,7 @@ def append_history(train_dir, result):
         result: `Result`.
 
     Raises:
-        UserError: A value is not finite.
-        OSError: The file cannot be written.
+        UserError: A value is not finite, or the file cannot be written.
     """
     facts = {
         "step": result.step,
@@ -147,13 +146,17 @@ def append_history(train_dir, result):
     }
     lines = [Line(metric=row.metric, value=row.value, error=row.error, **facts) for row in result.rows]
     text = "".join(json.dumps(dataclasses.asdict(line)) + "\n" for line in lines)
-    with open(os.path.join(train_dir, FILE), "a+b") as file:
-        # A line that a crash has torn ends here, so that the next one is whole.
-        if file.tell() and _last_byte(file) != b"\n":
-            text = "\n" + text
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    path = os.path.join(train_dir, FILE)
+    try:
+        with open(path, "a+b") as file:
+            # A line that a crash or a full disk has torn ends here, so that the next one is whole.
+            if file.tell() and _last_byte(file) != b"\n":
+                text = "\n" + text
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"cannot write what was measured: {words.reason(error)}. Received: {path!r}.") from error
 
 
 def read_history(train_dir, evaluation=None):
@@ -188,6 +191,16 @@ def read_history(train_dir, evaluation=None):
     return {metric: [steps[step] for step in sorted(steps)] for metric, (_, steps) in longest.items()}
 
 
+def last_step(train_dir, metrics):
+    """Returns the last step of some metrics, a set, that was ever measured, or -1 where none was.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    lines = _lines(os.path.join(train_dir, FILE))
+    return max((line.step for line in lines if line.metric in metrics), default=-1)
+
+
 def _lines(path):
     """Yields those lines of a file that are whole, `Line`."""
     try:
@@ -196,7 +209,7 @@ def _lines(path):
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UserError(f"{words.printable(path)} cannot be read: {words.reason(error)}.") from error
     for text in texts:
         with contextlib.suppress(UserError):
             yield storage.parse_json(text, Line)

@@ -2,11 +2,12 @@
 
 import time
 
+from wavegan_asmr import words
 from wavegan_asmr.evaluation import metrics
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.families.generators import Generator
-from wavegan_asmr.train_dir import TrainDir
+from wavegan_asmr.train_dir import BEST, TrainDir
 
 _BATCH = 16
 
@@ -52,6 +53,7 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
         UserError: There is no such checkpoint or there are too few slices; or the folder cannot be written.
     """
     config, evaluator, evaluated = train_dir.read_config(), None, []
+    train_dir.sweep_temporaries()
     for wanted in train_dir.choose(**chosen):
         start_s = time.monotonic()
         generator = Generator(train_dir, wanted)
@@ -66,7 +68,7 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
         for verdict, rule in result.verdicts:
             print(f"verdict   {verdict}: {rule}")
         if best := train_dir.read_best():
-            print(f"best      step {best.step}, {'now ' if is_best else ''}in {train_dir.join('best')}")
+            print(f"best      step {best.step}, {'now ' if is_best else ''}in {TrainDir(train_dir.join(BEST))}")
         if not chosen.get("every"):
             _report(train_dir, result)
         seconds = time.monotonic() - start_s
@@ -78,7 +80,7 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
 
 
 def _report(train_dir, result):
-    print(f"report    {write_report(train_dir.path, result)}")
+    print(f"report    {words.printable(write_report(train_dir.path, result))}")
 
 
 class _Timed:
@@ -101,7 +103,8 @@ def comparison_table(evaluated):
     rows = [["TRAIN_DIR", "step", *compared, "verdict"]]
     for result in evaluated:
         verdict = ", ".join(name for name, _ in result.verdicts)
-        rows.append([result.train_dir, str(result.step), *(_number(result.value(name)) for name in compared), verdict])
+        values = (_number(result.value(name)) for name in compared)
+        rows.append([words.printable(result.train_dir), str(result.step), *values, verdict])
     return _align(rows)
 
 

@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.exporters import EXPORTERS
 from wavegan_asmr.families.generators import Generator
@@ -28,12 +28,13 @@ def export(path, checkpoint=None, name="saved_model"):
     train_dir = TrainDir(path)
     generator = Generator(train_dir, checkpoint)
     final = train_dir.join("infer")
+    train_dir.sweep_temporaries()
     try:
         with storage.replace_folder(final) as folder:
             EXPORTERS[name].write(generator, folder)
             with open(os.path.join(folder, "step"), "w", encoding="utf-8") as file:
                 file.write(f"{generator.step}\n")
     except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"cannot write {final!r}: {error}") from error
-    print(f"step {generator.step}: {final}")
+        raise UserError(f"cannot write {final!r}: {words.reason(error)}.") from error
+    print(f"step {generator.step}: {words.printable(final)}")
     return final

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from wavegan_asmr.tensorflow_paths import plain_folder
+
 
 class Infer(tf.Module):
     """The SavedModel's function: inputs, which it calls z -> audio.
@@ -36,4 +38,5 @@ def write(generator, folder):
         OSError, tf.errors.OpError: It cannot be written.
     """
     module = Infer(generator)
-    tf.saved_model.save(module, folder, {"serving_default": module.generate})
+    with plain_folder(folder) as name:
+        tf.saved_model.save(module, name, {"serving_default": module.generate})

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.train_dir import BEST, TrainDir, variables_by_name
@@ -36,14 +36,29 @@ class Generator:
 
     def __init__(self, train_dir, checkpoint=None, precision="float32"):
         self.train_dir = train_dir
-        source = train_dir
         if checkpoint == BEST:
-            best = train_dir.read_best()
-            if not best:
-                raise UserError(
-                    f"no best checkpoint yet in {train_dir.path!r}. Evaluate first: wavegan evaluate TRAIN_DIR"
-                )
-            source, checkpoint = TrainDir(train_dir.join(BEST)), best.step
+            self._load_best(precision)
+        else:
+            self._load(train_dir, checkpoint, precision)
+
+    def _load_best(self, precision):
+        best = self.train_dir.read_best()
+        if not best:
+            raise UserError(
+                f"no best checkpoint yet in {self.train_dir.path!r}. Evaluate first: wavegan evaluate TRAIN_DIR"
+            )
+        while True:
+            try:
+                self._load(TrainDir(self.train_dir.join(BEST)), best.step, precision)
+                return
+            except UserError:
+                # Another process may have replaced it since it was looked up.
+                before, best = best, self.train_dir.read_best()
+                if best in (None, before):
+                    raise
+
+    def _load(self, source, checkpoint, precision):
+        """Builds the network of a `TrainDir`, and restores a checkpoint of it."""
         self.config = source.read_config()
         self.family = family_of(self.config)
         self.family.check_memory(self.config)
@@ -119,15 +134,17 @@ def fixed_inputs(train_dir, n):
     except Exception as error:
         # NumPy reads the header as Python, so a damaged one may raise anything.
         raise UserError(
-            f"{path} cannot be read: {' '.join(str(error).split())}. Delete it to have it made again."
+            f"{words.printable(path)} cannot be read: {words.reason(error)}. Delete it to have it made again."
         ) from error
     is_array = isinstance(inputs, np.ndarray)
     if not is_array or inputs.shape[1:] != tuple(shape) or inputs.ndim != 1 + len(shape):
         received = list(inputs.shape) if is_array else "an archive"
-        raise UserError(f"{path} must be [n{''.join(f', {size}' for size in shape)}]. Received: {received}.")
+        wanted = f"[n{''.join(f', {size}' for size in shape)}]"
+        raise UserError(f"{words.printable(path)} must be {wanted}. Received: {received}.")
     if inputs.dtype.kind != np.dtype(dtype).kind or not np.isfinite(inputs).all():
         raise UserError(
-            f"{path} must hold finite numbers, {dtype}. Received: {inputs.dtype}. Delete it to have it made again."
+            f"{words.printable(path)} must hold finite numbers, {dtype}. Received: {inputs.dtype}. Delete it to have "
+            "it made again."
         )
     if len(inputs) < n:
         # Row k depends on the seed and k alone, so more rows leave the first as they are.

@@ -2,20 +2,14 @@
 
 import contextlib
 import io
-import os
-import shutil
 import struct
+import zlib
 
 import numpy as np
-import soundfile
 
 from wavegan_asmr import storage
-from wavegan_asmr.errors import UserError
-from wavegan_asmr.rendering import formats
+from wavegan_asmr.rendering import containers, encoders, formats
 from wavegan_asmr.rendering.mastering import to_integers
-from wavegan_asmr.sound import wav
-
-_DECODED_FRAMES = 1 << 17
 
 
 class Output:
@@ -29,17 +23,18 @@ class Output:
         frames: Integer, or None for no end (stdout only).
         seed: Integer, of the dither.
         stdout_format: "raw" or "wav".
+        tags: `Tags`, or None.
 
     Attributes:
         is_file: Boolean.
         is_pcm: Boolean, whether integers are stored as they are.
-        container: String, as libsndfile names it, or None for stdout.
+        container: String, see `Format`, or None for stdout.
 
     Raises:
         UserError: The format is unknown or cannot take the rate or the length.
     """
 
-    def __init__(self, path, sample_rate_hz, channels, bits=16, frames=None, seed=0, stdout_format="raw"):
+    def __init__(self, path, sample_rate_hz, channels, bits=16, frames=None, seed=0, stdout_format="raw", tags=None):
         self.path = path
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
@@ -48,6 +43,7 @@ class Output:
         self.seed = seed
         self.is_file = path != formats.STDOUT
         self._stdout_format = stdout_format
+        self._tags = tags
         self._format = formats.format_of(path) if self.is_file else None
         self.is_pcm = not self._format or self._format.is_pcm
         self.container = None
@@ -62,47 +58,24 @@ class Output:
             return self.frames * self.channels * self.bits // 8
         return self.frames // self.sample_rate_hz * self._format.bytes_a_second
 
-    def check_place(self, overwrite, beside=()):
-        """Checks that the file can be made.
-
-        Args:
-            overwrite: Boolean, whether files may be replaced.
-            beside: Paths of the other files that are made with it.
-
-        Raises:
-            UserError: It is there already, there is no folder, or too little room.
-        """
-        if not self.is_file:
-            return
-        for path in [self.path, *beside]:
-            if os.path.exists(path) and not overwrite:
-                raise UserError(f"{path!r} is there already; give another --out, or --overwrite.")
-        folder = os.path.dirname(os.path.abspath(self.path))
-        if not os.path.isdir(folder):
-            raise UserError(f"--out is in a folder that is not there. Received: {self.path!r}.")
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"--out is in a folder that cannot be written. Received: {self.path!r}.")
-        free = shutil.disk_usage(folder).free
-        if free < self.bytes:
-            raise UserError(
-                f"{self.path!r} needs up to {self.bytes / 1e6:.0f} MB and {free / 1e6:.0f} MB are free; make room, "
-                "write a shorter file, or one of another format."
-            )
-
     def round_trip(self, x):
         """Encodes samples and decodes them: float32 `[frames, channels]`, what a listener hears."""
         buffer = io.BytesIO()
-        with self._create(buffer) as file:
-            file.write(x)
+        with self._encoder(buffer, len(x)) as write:
+            write(x)
         buffer.seek(0)
-        return np.concatenate(list(decode(buffer)))
+        return np.concatenate(list(self.decode(buffer)))
+
+    def decode(self, file):
+        """Yields the samples of a file of this format, a path or a binary file: float32 `[frames, channels]`."""
+        return encoders.decode(self._format.library, file)
 
     @contextlib.contextmanager
-    def open(self, check=None):
+    def open(self, finish=None):
         """Context that gives a function to write blocks; the file appears under its name when the block ends.
 
         Args:
-            check: Function of the path of the whole file, called before it gets its name; not for stdout.
+            finish: Function of the path of the whole file, called before it gets its name; not for stdout.
 
         Yields:
             Function of what `encode` returned.
@@ -117,19 +90,29 @@ class Output:
                 yield lambda samples: stdout.write(self._bytes(samples))
             return
         with storage.replace_atomically(self.path) as temporary:
-            with self._create(temporary) as file, wav.sndfile_writing():
-                yield file.write
-            if check:
-                check(temporary)
+            with open(temporary, "wb") as file, self._encoder(file, self.frames) as write:
+                yield write
+            if self.container == "OGG":
+                containers.set_serial(temporary, zlib.crc32(repr(self._tags).encode()))
+            if finish:
+                finish(temporary)
 
-    def _create(self, file):
-        return soundfile.SoundFile(
+    def mark_loop(self, path):
+        """Has a whole file be played round and round, where its format can say so."""
+        if self._format.has_loops:
+            containers.mark_loop(path, self.frames, self.sample_rate_hz)
+
+    def _encoder(self, file, frames):
+        """Context that gives a function to write so many frames into a binary file."""
+        return encoders.encode(
+            self._format.library,
             file,
-            "w",
+            self.container,
+            self._format.codec or f"PCM_{self.bits}",
             self.sample_rate_hz,
             self.channels,
-            self._format.subtype or f"PCM_{self.bits}",
-            format=self.container,
+            frames,
+            self._tags if self._format.has_tags else None,
             **self._format.encoder,
         )
 
@@ -158,27 +141,3 @@ class Output:
             + form
             + struct.pack("<4sI", b"data", unknown)
         )
-
-
-def decode(file):
-    """Yields the samples of a sound file, a path or a binary file, in blocks: float32 `[frames, channels]`."""
-    with soundfile.SoundFile(file) as sound:
-        while True:
-            with _hidden_stderr():
-                x = sound.read(_DECODED_FRAMES, dtype="float32", always_2d=True)
-            if not len(x):
-                return
-            yield x
-
-
-@contextlib.contextmanager
-def _hidden_stderr():
-    """Context in which mpg123 does not complain of what LAME wrote; its samples are those that ffmpeg decodes."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

@@ -1,4 +1,4 @@
-"""Output formats: what each is called, which files it can hold, and how libsndfile writes it.
+"""Output formats: what each is called, which files it can hold, and which library writes it how.
 
 To add one, add an entry: `--out`, its help, its errors, the encoder and the table of the docs follow from the registry.
 Nothing heavy is imported here, since help is made from it.
@@ -21,11 +21,15 @@ class Format:
         ending: String, of the file's name, in small letters.
         name: String, for messages.
         words: String, what it is, for docs.
-        container: String, as libsndfile names it.
-        subtype: String, the encoding as libsndfile names it; None for integers of `--bits` (PCM).
-        encoder: Dict of keyword arguments of `soundfile.SoundFile`, such as the quality.
+        container: String, as the library names it.
+        codec: String, as the library names it; None for integers of `--bits` (PCM).
+        library: String, what encodes and decodes it, see `encoders.ENCODERS`.
+        encoder: Dict of keyword arguments of the encoder, such as the quality.
+        has_tags: Boolean.
+        has_loops: Boolean, whether it can say that it is a loop.
         rates_hz: Tuple of integers, the sample rates it takes, or None for any.
         most_rate_hz: Integer, the highest sample rate, or None.
+        fewest_frames: Integer.
         most_frames: Integer, or None.
         most_bytes: Integer, size of the samples from which on it is written as `large_container`, or None.
         large_container: String, or None.
@@ -36,10 +40,14 @@ class Format:
     name: str
     words: str
     container: str
-    subtype: str | None = None
+    codec: str | None = None
+    library: str = "libsndfile"
     encoder: dict = dataclasses.field(default_factory=dict)
+    has_tags: bool = True
+    has_loops: bool = False
     rates_hz: tuple | None = None
     most_rate_hz: int | None = None
+    fewest_frames: int = 1
     most_frames: int | None = None
     most_bytes: int | None = None
     large_container: str | None = None
@@ -48,7 +56,7 @@ class Format:
     @property
     def is_pcm(self):
         """Whether integers of `--bits` are stored as they are."""
-        return self.subtype is None
+        return self.codec is None
 
     def check(self, sample_rate_hz, frames):
         """Raises UserError where it cannot hold a sound of a sample rate and of so many frames."""
@@ -62,6 +70,8 @@ class Format:
                 f"{self.ending} ({self.name}) takes sample rates up to {self.most_rate_hz} Hz; give one with "
                 f"--sample_rate. Received: {sample_rate_hz}."
             )
+        if frames < self.fewest_frames:
+            raise UserError(f"{self.name} begins at {self.fewest_frames} frames; write a WAV file. Received: {frames}.")
         if self.most_frames and frames > self.most_frames:
             raise UserError(f"{self.name} ends at {self.most_frames} frames; write a WAV file. Received: {frames}.")
 
@@ -85,6 +95,7 @@ FORMATS = {
             "WAV",
             "16 or 24 bit; above 4 GB an RF64 file",
             "WAV",
+            has_loops=True,
             most_bytes=2**32 - 2**16,
             large_container="RF64",
         ),
@@ -117,6 +128,20 @@ FORMATS = {
             # Variable rates overshoot by 1 dB more, and players do not seek in them exactly.
             encoder={"compression_level": 0.3, "bitrate_mode": "CONSTANT"},
             rates_hz=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+        ),
+        Format(
+            ".m4a",
+            "M4A",
+            "AAC, 48 kbit/s a channel at 16 kHz, 132 at 44.1 kHz",
+            "ipod",
+            "aac",
+            library="FFmpeg",
+            # With 2 the two channels of a noise move together.
+            encoder={"bits_a_sample": 3},
+            rates_hz=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
+            # Of half a packet FFmpeg decodes nothing.
+            fewest_frames=1024,
+            bytes_a_second=80_000,
         ),
     )
 }

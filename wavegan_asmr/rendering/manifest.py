@@ -4,9 +4,12 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
+import tempfile
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.rendering import beside
 from wavegan_asmr.rendering.lines import SHAPES, Joining
 from wavegan_asmr.rendering.models import Identity
 from wavegan_asmr.rendering.pieces import Piece
@@ -58,6 +61,7 @@ class Manifest(Plan):
     """All that is known of a finished file.
 
     Attributes:
+        sound: String, the name of the file without its folder; empty where an earlier version wrote the manifest.
         pieces: Tuple of `Piece`, ordered by start.
         result: `Result`.
 
@@ -65,6 +69,7 @@ class Manifest(Plan):
         UserError: A value cannot be that of a file; names the field.
     """
 
+    sound: str = ""
     pieces: tuple[Piece, ...]
     result: Result
 
@@ -72,40 +77,36 @@ class Manifest(Plan):
         _check(self)
 
 
-def path_beside(path):
-    """Returns the path of the manifest of a sound file."""
-    return f"{os.path.splitext(path)[0]}.json"
-
-
 class Writer:
-    """Context that writes a manifest as the pieces come; it appears when the context ends.
+    """Context that gathers a manifest as the pieces come, in a file without a name.
 
     Args:
         path: String, of the sound file.
         plan: `Plan`.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; from all methods.
     """
 
     def __init__(self, path, plan):
-        self._path = path_beside(path)
+        self._path = path
         self._plan = plan
         self._count = 0
 
     def __enter__(self):
-        self._stack = contextlib.ExitStack()
-        temporary = self._stack.enter_context(storage.replace_atomically(self._path))
-        self._file = self._stack.enter_context(open(temporary, "w", encoding="utf-8"))
-        head = dataclasses.asdict(self._plan)
+        self._file = tempfile.TemporaryFile(dir=os.path.dirname(self._path) or ".")
+        # JSON escapes what is not ASCII: half of a character too, which stands for a byte of a name that is not UTF-8.
+        head = {"sound": os.path.basename(self._path)} | dataclasses.asdict(self._plan)
         # Versions whose settings were one bag look for it there.
         head["settings"]["stdout_format"] = "raw"
         text = json.dumps(head, indent=1)
-        self._file.write(text[: text.rindex("\n")] + ',\n "pieces": [')
+        self._write(text[: text.rindex("\n")] + ',\n "pieces": [')
         return self
 
     def __exit__(self, *exception):
-        return self._stack.__exit__(*exception)
+        # What is not stored by now, since the disk is full, is of no use any more.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def add(self, pieces, starts_s):
         """Adds pieces that were used.
@@ -116,13 +117,24 @@ class Writer:
         """
         for piece, start_s in zip(pieces, starts_s):
             entry = {"start_s": round(start_s, 4)} | dataclasses.asdict(piece)
-            self._file.write((",\n  " if self._count else "\n  ") + json.dumps(entry))
+            self._write((",\n  " if self._count else "\n  ") + json.dumps(entry))
             self._count += 1
 
     def finish(self, result):
-        """Writes the `Result`."""
-        self._file.write(f'\n ],\n "result": {json.dumps(dataclasses.asdict(result))}\n}}\n')
-        self._file.flush()
+        """Writes the manifest of a `Result` under a name that is not another's; returns that, `beside.Names`."""
+        self._write(f'\n ],\n "result": {json.dumps(dataclasses.asdict(result))}\n}}\n')
+        self._file.seek(0)
+        with beside.chosen(self._path) as names, storage.replacing(names.manifest) as file:
+            shutil.copyfileobj(self._file, file)
+        return names
+
+    def _write(self, text):
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+        except OSError as error:
+            error.filename = self._path
+            raise
 
 
 def read(path):
@@ -138,11 +150,12 @@ def read(path):
         UserError: It cannot be read, or is none; names the file and the field.
     """
     try:
-        return storage.read_json(path, Manifest)
+        with open(path, "rb") as file:
+            return storage.parse_json(file.read(), Manifest)
     except OSError as error:
-        raise UserError(f"--from cannot be read: {error.strerror}. Received: {os.fspath(path)!r}.") from error
+        raise UserError(f"--from cannot be read: {words.reason(error)}. Received: {os.fspath(path)!r}.") from error
     except UserError as error:
-        raise UserError(f"--from must be a .json that generate wrote; {error}") from error
+        raise UserError(f"--from must be a .json that generate wrote; {words.printable(path)}: {error}") from error
 
 
 def _check(manifest):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.train_dir import BEST, TrainDir
@@ -26,7 +27,7 @@ class Identity:
     @classmethod
     def of(cls, generator):
         """Returns the identity of a `families.generators.Generator`."""
-        return cls(str(generator.train_dir), generator.step, generator.digest)
+        return cls(generator.train_dir.path, generator.step, generator.digest)
 
 
 def load(path, precision, checkpoint=None):
@@ -50,25 +51,59 @@ def load(path, precision, checkpoint=None):
     return generator
 
 
-def load_again(identity, precision):
-    """Loads what an `Identity` names: from the TRAIN_DIR, or from its best/ where it is kept longer.
+def load_again(identities, precision, source, moved=()):
+    """Loads what a manifest names: from the TRAIN_DIRs, or from their best/ where it is kept longer.
 
     Args:
-        identity: `Identity`.
+        identities: Sequence of `Identity`.
         precision: String, Keras dtype policy.
+        source: String, the manifest, for messages.
+        moved: Sequence of path-likes, where the TRAIN_DIRs are now, in the manifest's order: all of them, or those that
+            are no longer where they were.
 
     Returns:
-        `families.generators.Generator`.
+        List of `families.generators.Generator`.
 
     Raises:
-        UserError: The checkpoint has gone or changed.
+        UserError: A checkpoint has gone or changed; names the manifest, the TRAIN_DIR and the step.
     """
-    path, step = identity.train_dir, identity.step
-    best = TrainDir(path).read_best()
-    is_only_best = best and best.step == step not in TrainDir(path).steps()
-    generator = load(path, precision, BEST if is_only_best else step)
+    places = _places([each.train_dir for each in identities], moved)
+    return [
+        _load_again(each, places[each.train_dir], precision, f"{words.printable(source)}: models[{number}]")
+        for number, each in enumerate(identities)
+    ]
+
+
+def _places(train_dirs, moved):
+    """Returns where TRAIN_DIRs are now, a dict of path to path."""
+    places = {path: path for path in train_dirs}
+    if not moved:
+        return places
+    gone = [path for path in places if not TrainDir(path).has_config]
+    for wanted in (list(places), gone):
+        if len(moved) == len(wanted):
+            return places | dict(zip(wanted, moved))
+    wanted = " and ".join(map(repr, gone or places))
+    raise UserError(f"--train_dir must name what is now in place of {wanted}. Received: {', '.join(map(repr, moved))}.")
+
+
+def _load_again(identity, path, precision, model):
+    """Loads one; `model` says which of which manifest it is."""
+    step, train_dir = identity.step, TrainDir(path)
+    try:
+        best = train_dir.read_best()
+        is_only_best = best and best.step == step not in train_dir.steps()
+        generator = load(path, precision, BEST if is_only_best else step)
+    except UserError as error:
+        if train_dir.has_config:
+            raise UserError(f"{model}: {error}") from error
+        raise UserError(
+            f"{model}: no training directory in {train_dir.path!r}; if it has moved, name it as it is now with "
+            "--train_dir."
+        ) from error
     if generator.digest != identity.digest:
         raise UserError(
-            f"the checkpoint of step {step} in {path!r} is not the one that was rendered; put it back from a backup."
+            f"{model}: the checkpoint of step {step} in {path!r} is not the one that was rendered; put it back from a "
+            "backup, or name another place with --train_dir."
         )
     return generator

@@ -1,7 +1,5 @@
 """The picture beside a sound file, of data gathered block by block in the same memory for any length."""
 
-import os
-
 import numpy as np
 
 from wavegan_asmr import storage
@@ -11,11 +9,6 @@ from wavegan_asmr.sound import plots
 _COLUMNS = 1500
 _MOST_SEAMS = 400
 """Seams that a picture can show."""
-
-
-def path_beside(path):
-    """Returns the path of the picture of a sound file."""
-    return f"{os.path.splitext(path)[0]}.png"
 
 
 class Overview:
@@ -65,11 +58,12 @@ class Overview:
                 spectrum = np.abs(np.fft.rfft(mono[first : first + 1024] * window)) / 256
                 self._spectra_db[column] = decibels(spectrum, -120)
 
-    def draw(self, path, lufs):
-        """Draws the picture beside a sound file.
+    def draw(self, path, title, lufs):
+        """Draws the picture.
 
         Args:
-            path: String, of the sound file.
+            path: String, of the picture.
+            title: String.
             lufs: Float, the loudness that was asked for.
 
         Raises:
@@ -84,8 +78,8 @@ class Overview:
             self.frames / self._sample_rate_hz,
             self._sample_rate_hz,
             lufs,
-            os.path.basename(path),
+            title,
             self._seams_s if len(self._seams_s) <= _MOST_SEAMS else [],
         )
-        with storage.replacing(path_beside(path)) as file:
+        with storage.replacing(path) as file:
             file.write(plots.png(figure))

@@ -2,11 +2,12 @@
 
 import os
 
-from wavegan_asmr import storage, summaries
+from wavegan_asmr import storage, summaries, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.generators import Generator, fixed_inputs
 from wavegan_asmr.rendering.settings import PreviewSettings
 from wavegan_asmr.sound import files, wav
+from wavegan_asmr.tensorflow_paths import plain_folder
 from wavegan_asmr.train_dir import TrainDir
 
 _BATCH = 8
@@ -40,21 +41,26 @@ def _render(train_dir, checkpoint, n):
         real = wav.read_clips(train_dir.join("preview", "real.wav"), config.data_slice_len)
         rows.insert(0, ("real", real[:_PICTURED]))
     except files.AudioError as error:
-        print(f"no real slices beside the generated ones: {train_dir.join('preview', 'real.wav')}: {error}")
+        path = words.printable(train_dir.join("preview", "real.wav"))
+        print(f"no real slices beside the generated ones: {path}: {error}")
 
     rate_hz = config.data_sample_rate
     base = train_dir.join("preview", f"{step:08d}")
     try:
         os.makedirs(os.path.dirname(base), exist_ok=True)
         wav.write_clips(f"{base}.wav", fake, rate_hz)
-        writer = summaries.create_writer(train_dir.join("preview"))
-        with writer.as_default(step):
-            picture = summaries.write_picture("preview/spectrograms", rows, rate_hz)
-            summaries.write_audio("preview/audio", fake, rate_hz)
-        writer.close()
+        with plain_folder(train_dir.join("preview")) as folder:
+            writer = summaries.create_writer(folder)
+            with summaries.at_step(writer, step):
+                picture = summaries.write_picture("preview/spectrograms", rows, rate_hz)
+                summaries.write_audio("preview/audio", fake, rate_hz)
+            writer.close()
         with storage.replacing(f"{base}.png") as file:
             file.write(picture)
     except OSError as error:
-        raise UserError(f"cannot write previews: {error.strerror}. Received: {error.filename!r}.") from error
+        raise UserError(
+            f"cannot write previews: {words.reason(error)}. Received: {error.filename or base!r}."
+        ) from error
     levels = [f"{label} {summaries.rms(clips).mean():.3f}" for label, clips in rows]
-    print(f"step {step}: {base}.wav, {base}.png (RMS: {', '.join(levels)})", flush=True)
+    shown = words.printable(base)
+    print(f"step {step}: {shown}.wav, {shown}.png (RMS: {', '.join(levels)})", flush=True)

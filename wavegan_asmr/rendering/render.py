@@ -7,9 +7,10 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import clock
-from wavegan_asmr.rendering import blocks, levelling, manifest, models, overview
+from wavegan_asmr.rendering import beside, blocks, levelling, manifest, models, place, tags
 from wavegan_asmr.rendering.arrangement import Arrangement
 from wavegan_asmr.rendering.encoding import Output
 from wavegan_asmr.rendering.formats import STDOUT
@@ -44,7 +45,7 @@ def render(paths, output_settings, settings, checkpoint=None):
             the file is there already, or does not fit.
         OSError: The file cannot be written.
     """
-    with _mistakes_of(", ".join(map(str, paths))):
+    with _mistakes_of(*paths):
         generators = [models.load(path, settings.precision, checkpoint) for path in paths]
         output = _make_output(generators, output_settings, settings)
         arrangement = Arrangement(generators, settings, output.sample_rate_hz, output.channels, output.frames)
@@ -68,48 +69,62 @@ def render(paths, output_settings, settings, checkpoint=None):
         for voice in arrangement.voices:
             voice.left_out = 0
         composition = arrangement.whole(plan.line_gains_db, plan.master_gain_db)
-        result = write(composition, output, plan, output_settings.keep_partial)
-    if output.frames and result.frames < output.frames:
-        _say("stopped; what was written is kept")
-    for line in result.describe(output.path, settings):
-        _say(line)
+        with manifest.Writer(output.path, plan) if output.is_file else contextlib.nullcontext() as record:
+            result, overview = write(composition, output, plan, record, output_settings.keep_partial)
+            if output.frames and result.frames < output.frames:
+                _say("stopped; what was written is kept")
+            for line in result.describe(output.path, settings):
+                _say(line)
+            if record:
+                _complete(output.path, record, result, overview, settings)
 
 
 @_one_thread
-def render_again(manifest_path, start_s, end_s, output_settings):
+def render_again(path, start_s, end_s, output_settings, moved=()):
     """Renders a stretch of a composition again, sample by sample as it was.
 
     Args:
-        manifest_path: Path-like, the manifest that `render` wrote.
+        path: Path-like, the manifest that `render` wrote, or the sound file beside which it stands.
         start_s, end_s: Floats, seconds; None for the beginning and the end.
         output_settings: `OutputSettings`.
+        moved: Sequence of path-likes, where the TRAIN_DIRs are now, see `models.load_again`.
 
     Raises:
         UserError: The manifest is not one, its checkpoint has gone or changed, the stretch is not within the file, or
             see `render`.
         OSError: The file cannot be written.
     """
+    manifest_path = beside.find_manifest(os.fspath(path))
     whole = manifest.read(manifest_path)
     settings, rate_hz = whole.settings, whole.sample_rate_hz
-    start, end = _frames_of_stretch(whole, start_s, end_s, os.fspath(manifest_path))
-    with _mistakes_of(os.fspath(manifest_path)):
-        generators = [models.load_again(identity, settings.precision) for identity in whole.models]
-        form = (rate_hz, whole.channels, settings.bits)
-        output = Output(output_settings.out, *form, end - start, stdout_format=output_settings.stdout_format)
-        output.check_place(output_settings.overwrite)
-        # Dithered as the blocks of the long file.
-        encode = Output(STDOUT, *form, seed=settings.seed).encode
+    start, end = _frames_of_stretch(whole, start_s, end_s, manifest_path)
+    with _mistakes_of(manifest_path):
+        generators = models.load_again(whole.models, settings.precision, manifest_path, moved)
+        is_whole = (start, end) == (0, whole.result.frames)
+        output = Output(
+            output_settings.out,
+            rate_hz,
+            whole.channels,
+            settings.bits,
+            end - start,
+            settings.seed,
+            output_settings.stdout_format,
+            tags.describe(settings, whole.models, None if is_whole else (start / rate_hz, end / rate_hz)),
+        )
+        if output.is_file:
+            place.check(output.path, output.bytes, output_settings.overwrite)
         arrangement = Arrangement(generators, settings, rate_hz, whole.channels, whole.frames, whole.joining)
         for voice, offset in zip(arrangement.voices, whole.offsets):
             voice.offset = np.array(offset, np.float32)
         composition = arrangement.whole(whole.line_gains_db, whole.master_gain_db, whole.pieces)
         limit = Limiter(whole.ceiling_dbtp, rate_hz)
-        with output.open() as write_samples:
+        is_loop = settings.loop and (start, end) == (0, whole.frames)
+        with output.open(output.mark_loop if is_loop else None) as write_samples:
             for number in range(start // blocks.BLOCK_FRAMES, -(-end // blocks.BLOCK_FRAMES)):
                 first = number * blocks.BLOCK_FRAMES
-                samples = encode(number, blocks.master(composition, limit, number))
+                samples = output.encode(number, blocks.master(composition, limit, number))
                 write_samples(samples[max(0, start - first) : end - first])
-    _say(f"done      {output.path}: {clock(start / rate_hz)} to {clock(end / rate_hz)}")
+    _say(f"done      {words.printable(output.path)}: {clock(start / rate_hz)} to {clock(end / rate_hz)}")
 
 
 def _make_output(generators, output_settings, settings):
@@ -132,9 +147,19 @@ def _make_output(generators, output_settings, settings):
         )
     is_stereo = settings.stereo is not None or any(has_stereo_models)
     output = Output(
-        out, rate_hz, 2 if is_stereo else 1, settings.bits, frames, settings.seed, output_settings.stdout_format
+        out,
+        rate_hz,
+        2 if is_stereo else 1,
+        settings.bits,
+        frames,
+        settings.seed,
+        output_settings.stdout_format,
+        tags.describe(settings, map(models.Identity.of, generators)),
     )
-    output.check_place(output_settings.overwrite, [manifest.path_beside(out), overview.path_beside(out)])
+    if output.is_file:
+        names = beside.choose(out)
+        size = output.bytes + beside.most_bytes(frames / rate_hz)
+        place.check(out, size, output_settings.overwrite, [names.manifest, names.picture])
     return output
 
 
@@ -145,6 +170,24 @@ def _run_pilots(generators, voices, settings):
         counts.append(voice.calibrate(PILOT_PIECES, settings.max_left_out))
         _say(f"pilot     {generator.train_dir}: {counts[-1]} of {PILOT_PIECES} pieces would be left out")
     return counts
+
+
+def _complete(path, record, result, overview, settings):
+    """Writes the manifest and the picture of a sound file that is whole, whatever becomes of them."""
+    try:
+        names = record.finish(result)
+    except OSError as error:
+        raise UserError(
+            f"{path!r} is whole, but its manifest cannot be written: {words.reason(error)}. "
+            f"Received: {error.filename!r}."
+        ) from error
+    json_name, png_name = map(words.printable, (names.manifest, names.picture))
+    try:
+        overview.draw(names.picture, os.path.basename(path), settings.lufs)
+    except OSError as error:
+        _say(f"warning   {png_name} cannot be written: {words.reason(error)}; the sound and {json_name} are whole")
+    if not names.is_short:
+        _say(f"beside    its manifest is {json_name}, its picture {png_name}")
 
 
 def _frames_of_stretch(whole, start_s, end_s, path):
@@ -162,18 +205,20 @@ def _frames_of_stretch(whole, start_s, end_s, path):
 
 
 @contextlib.contextmanager
-def _mistakes_of(received):
-    """Context that makes what cannot be composed a mistake of the user, who gave `received`, a string."""
+def _mistakes_of(*paths):
+    """Context that makes what cannot be composed a mistake of the user, who gave the paths."""
+    received = f"Received: {', '.join(map(words.printable, paths))}."
     try:
         yield
     except CompositionError as error:
-        raise UserError(f"{error}. Received: {received}.") from error
+        raise UserError(f"{error}. {received}") from error
     except MemoryError as error:
         raise UserError(
-            f"this machine's memory is too small; give shorter fades, or a lower --sample_rate. Received: {received}."
+            f"this machine's memory is too small; give shorter fades, or a lower --sample_rate. {received}"
         ) from error
 
 
 def _say(text):
-    # stdout may be the sound.
-    print(text, file=sys.stderr, flush=True)
+    # stdout may be the sound; the terminal may be lost.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavegan_asmr import words
 from wavegan_asmr.progress import clock
 
 _TOLERANCE_DB = 0.1
@@ -38,7 +39,8 @@ class Result:
             settings: `RenderSettings`.
         """
         yield (
-            f"done      {path}: {clock(self.seconds)}, {self.lufs:.1f} LUFS (target {settings.lufs:g}), "
+            f"done      {words.printable(path)}: {clock(self.seconds)}, "
+            f"{self.lufs:.1f} LUFS (target {settings.lufs:g}), "
             f"true peak {self.true_peak_db:.1f} dBTP (ceiling {settings.peak_dbtp:g}), "
             f"largest rise {self.largest_rise_db:.1f} dB (at most {settings.max_jump_db:g}), "
             f"{self.pieces_left_out} pieces left out, {self.seconds / self.wall_s:.0f}x real time"

@@ -94,9 +94,14 @@ class AgainSettings(Settings):
     """Which stretch of an earlier file is rendered again."""
 
     # The flag is --from, which is no name in Python.
-    from_: str | None = setting(None, "A .json that generate wrote: render a stretch of that file again.")
+    from_: str | None = setting(
+        None, "A .json that generate wrote, or the sound file beside it: render a stretch of that file again."
+    )
     start: str | None = setting(None, "With --from: where the stretch begins, h:m:s, m:s or seconds.")
     end: str | None = setting(None, "With --from: where the stretch ends.")
+    train_dir: tuple[str, ...] = setting(
+        (), "With --from: where the models are now, in its order; all of them, or those that have moved."
+    )
 
 
 def parse_time(name, text):

@@ -1,28 +1,28 @@
-"""A composition becomes a file: rendered, mastered, encoded, measured, drawn."""
+"""A composition becomes a file: rendered, mastered, encoded, measured."""
 
 import contextlib
 import itertools
 import time
 
 from wavegan_asmr.progress import Meter, clock
-from wavegan_asmr.rendering import blocks, manifest
-from wavegan_asmr.rendering.encoding import decode
+from wavegan_asmr.rendering import blocks
 from wavegan_asmr.rendering.mastering import Levels, Limiter
 from wavegan_asmr.rendering.overview import Overview
 from wavegan_asmr.rendering.result import Result
 
 
-def write(composition, output, plan, keep_partial=False):
-    """Writes a composition, and beside a file its manifest and its picture.
+def write(composition, output, plan, record=None, keep_partial=False):
+    """Writes the sound of a composition.
 
     Args:
         composition: `Composition`.
         output: `Output`.
         plan: `manifest.Plan`.
+        record: `manifest.Writer`, which takes the pieces as they come, or None.
         keep_partial: Boolean, whether Ctrl-C ends the file where it is.
 
     Returns:
-        `Result`; its frames are fewer than those of the output where it was stopped.
+        `Result`, whose frames are fewer than those of the output where it was stopped, and `Overview`.
 
     Raises:
         OSError: It cannot be written.
@@ -34,30 +34,32 @@ def write(composition, output, plan, keep_partial=False):
     levels = overview.levels if output.is_pcm else Levels(rate_hz, output.channels)
     was_stopped = True
 
-    def check(path):
+    def finish(path):
+        if not overview.frames:
+            # Stopped before there was anything to keep.
+            raise KeyboardInterrupt
+        if plan.settings.loop and not was_stopped:
+            output.mark_loop(path)
+        if output.is_pcm:
+            return
         with _stoppable(keep_partial), _meter("checked", output) as status:
-            for x in decode(path):
+            for x in output.decode(path):
                 levels.add(x)
                 status.advance(len(x))
 
-    with manifest.Writer(output.path, plan) if output.is_file else contextlib.nullcontext() as record:
-        with output.open(None if output.is_pcm else check) as write_samples, _stoppable(keep_partial):
-            _render(composition, output, plan, overview, record, write_samples)
-            was_stopped = False
-        # A fade-in is no rise; a loop has none.
-        skip_s = 0 if plan.settings.loop else composition.fades[0] / rate_hz
-        result = Result(
-            frames=overview.frames,
-            seconds=overview.frames / rate_hz,
-            **levels.figures(skip_s, plan.settings.loop and not was_stopped),
-            pieces_left_out=composition.left_out,
-            wall_s=time.monotonic() - start_s,
-        )
-        if record:
-            record.finish(result)
-    if output.is_file:
-        overview.draw(output.path, plan.settings.lufs)
-    return result
+    with output.open(finish) as write_samples, _stoppable(keep_partial):
+        _render(composition, output, plan, overview, record, write_samples)
+        was_stopped = False
+    # A fade-in is no rise; a loop has none.
+    skip_s = 0 if plan.settings.loop else composition.fades[0] / rate_hz
+    result = Result(
+        frames=overview.frames,
+        seconds=overview.frames / rate_hz,
+        **levels.figures(skip_s, plan.settings.loop and not was_stopped),
+        pieces_left_out=composition.left_out,
+        wall_s=time.monotonic() - start_s,
+    )
+    return result, overview
 
 
 def _render(composition, output, plan, overview, record, write_samples):

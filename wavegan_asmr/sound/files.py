@@ -1,53 +1,64 @@
 """Audio files and samples: probe, decode, resample, mix channels, convert.
 
-Samples are float32 `[frames, channels]`, nominally in [-1, 1]. libsndfile reads WAV, FLAC, OGG (Vorbis and
-Opus), MP3, AIFF and more; PyAV reads what libsndfile does not (m4a/AAC, files without a length).
+Samples are float32 `[frames, channels]`, nominally in [-1, 1]. What a file is, its content tells; libsndfile reads it
+where it can, FFmpeg what libsndfile does not read, and what is left where a file is damaged.
 """
 
 import contextlib
 import dataclasses
 import os
-import re
 
 import numpy as np
-import soundfile
 import soxr
 
+from wavegan_asmr.sound.contents import find_streams
+from wavegan_asmr.sound.ffmpeg import FfmpegReader
+from wavegan_asmr.sound.sndfile import SndfileReader, open_soundfile
+from wavegan_asmr.sound.streams import BLOCK_FRAMES, AudioError, NotReadError
+
+__all__ = [
+    "BLOCK_FRAMES",
+    "EXTENSIONS",
+    "AudioError",
+    "AudioInfo",
+    "check_finite",
+    "convert",
+    "decode",
+    "mix_channels",
+    "open_soundfile",
+    "probe",
+]
+
 EXTENSIONS = frozenset(
-    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .aac .mp4 .webm .wma".split()
+    ".wav .wave .bwf .bw64 .rf64 .w64 .aif .aiff .aifc .au .snd .caf .voc .sph .flac .ogg .oga .ogv .opus .spx .mp3 "
+    ".mp2 .mpga .m4a .m4b .m4r .aac .adts .mp4 .m4v .mov .qt .3gp .3g2 .mka .mkv .webm .weba .wma .wmv .asf .wv .ape "
+    ".tta .tak .mpc .ac3 .eac3 .dts .amr .dsf .dff .avi .flv .mts .m2ts .mpg .mpeg".split()
 )
-"""File name endings, in lower case, that are taken for audio."""
+"""File name endings, in lower case, of what may be sound."""
 
-BLOCK_FRAMES = 1 << 18
-"""Frames decoded at once: bounds the memory that a long recording takes."""
+_HEARD_S = 0.05
+"""Less sound than this is not missed: headers are wrong by a frame, encoders end with a whole block."""
 
-_MOST_FRAMES = 1 << 62
-"""More frames than a file can have: libsndfile's word for an unknown length."""
-
-_PYAV_EXTENSIONS = frozenset(".m4a .aac .mp4 .webm .wma".split())
-
-
-class AudioError(Exception):
-    """A file that cannot be used as audio; the message is the reason, without the file's name."""
+_READERS = {"libsndfile": SndfileReader, "ffmpeg": FfmpegReader}
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says.
+    """What a file says of itself.
 
     Attributes:
         sample_rate_hz: Integer.
         channels: Integer.
-        frames: Integer, samples a channel; an estimate for m4a/AAC.
+        frames: Integer, samples a channel, an estimate for some kinds; None where it is not known.
     """
 
     sample_rate_hz: int
     channels: int
-    frames: int
+    frames: int | None
 
 
 def probe(path):
-    """Reads the header of an audio file.
+    """Reads what an audio file says of itself.
 
     Args:
         path: Path-like.
@@ -56,39 +67,50 @@ def probe(path):
         `AudioInfo`.
 
     Raises:
-        AudioError: The file is not audio, empty, cut short or unreadable.
+        AudioError: The file is not audio, empty, or unreadable.
+        OSError: It is not there or may not be read.
     """
     path = os.fspath(path)
-    if os.path.getsize(path) == 0:
-        raise AudioError("empty file")
-    if _needs_pyav(path):
-        with _open_pyav(path) as container:
-            codec = container.streams.audio[0].codec_context
-            rate_hz, channels = codec.sample_rate, codec.layout.nb_channels
-            frames = round((container.duration or 0) / 1e6 * rate_hz)
-        return AudioInfo(rate_hz, channels, frames or sum(map(len, _decode_pyav(path))))
-    with open_soundfile(path) as file:
-        _check_chunk_sizes(file)
-        if file.frames <= 0:
-            raise AudioError("holds no samples")
-        return AudioInfo(file.samplerate, file.channels, file.frames)
+    layout, frames = None, 0
+    for _, reader in _readers(path, _Account()):
+        layout = layout or _layout(reader)
+        if _layout(reader) == layout:
+            frames = None if frames is None or reader.frames is None else frames + reader.frames
+    if frames == 0:
+        raise AudioError("holds no samples")
+    return AudioInfo(*layout, frames)
 
 
-def decode(path):
+def decode(path, notes=None):
     """Decodes an audio file in blocks, at its own rate and channels.
+
+    Every sample that is there is used: of files that are cut short, of several that were joined end to end. Only what
+    has another rate or other channels than the beginning is left out.
 
     Args:
         path: Path-like.
+        notes: List or None; where only a part of the sound is used, a sentence such as "only 3.0 of 6.0 s" is appended
+            to it at the end.
 
     Yields:
         float32 arrays `[frames, channels]`, at most `BLOCK_FRAMES` frames each.
 
     Raises:
-        AudioError: The file is damaged, cut short, or holds samples that are not numbers.
+        AudioError: The file is not audio, or holds samples that are not numbers.
+        OSError: It is not there or cannot be read.
     """
     path = os.fspath(path)
-    for block in _decode_pyav(path) if _needs_pyav(path) else _decode_soundfile(path):
-        yield check_finite(block)
+    account, layout = _Account(), None
+    for stream, reader in _readers(path, account):
+        layout = layout or _layout(reader)
+        frames = 0
+        if _layout(reader) == layout:
+            for block in _blocks(path, stream, reader):
+                frames += len(block)
+                yield check_finite(block)
+        account.add(stream, frames, reader)
+    if notes is not None:
+        notes.extend(account.notes())
 
 
 def check_finite(x):
@@ -108,7 +130,7 @@ def convert(blocks, sample_rate_hz, new_sample_rate_hz, channels):
         channels: Integer, the channels wanted, see `mix_channels`.
 
     Yields:
-        float32 arrays `[frames, channels]`.
+        float32 arrays `[frames, channels]`, at most `BLOCK_FRAMES` frames each if the blocks have no more.
 
     Raises:
         AudioError: The channels cannot be mixed.
@@ -118,9 +140,17 @@ def convert(blocks, sample_rate_hz, new_sample_rate_hz, channels):
             yield mix_channels(block, channels)
         return
     resampler = soxr.ResampleStream(sample_rate_hz, new_sample_rate_hz, channels, dtype="float32")
+    # Of a low rate a few samples become many.
+    step = max(1, BLOCK_FRAMES * sample_rate_hz // new_sample_rate_hz)
     for block in blocks:
-        yield resampler.resample_chunk(mix_channels(block, channels)).reshape(-1, channels)
-    yield resampler.resample_chunk(np.zeros([0, channels], np.float32), last=True).reshape(-1, channels)
+        for piece in np.split(block, range(step, len(block), step)):
+            yield from _bounded(resampler.resample_chunk(mix_channels(piece, channels)).reshape(-1, channels))
+    yield from _bounded(resampler.resample_chunk(np.zeros([0, channels], np.float32), last=True).reshape(-1, channels))
+
+
+def _bounded(x):
+    """Returns samples in pieces of at most `BLOCK_FRAMES` frames."""
+    return np.split(x, range(BLOCK_FRAMES, len(x), BLOCK_FRAMES))
 
 
 def mix_channels(x, channels):
@@ -145,100 +175,76 @@ def mix_channels(x, channels):
     raise AudioError(f"has {x.shape[1]} channels, which cannot become {channels}; 1 takes any number")
 
 
-@contextlib.contextmanager
-def open_soundfile(path):
-    """Context that opens a file with libsndfile.
+@dataclasses.dataclass
+class _Account:
+    """How much of a file's sound was used, in seconds, and how much it holds by all that is known."""
 
-    Args:
-        path: String.
+    used_s: float = 0.0
+    whole_s: float = 0.0
+    is_cut: bool = False
 
-    Yields:
-        `soundfile.SoundFile`.
+    def add(self, stream, frames=0, reader=None):
+        """Adds a stream of which some frames were used; `reader` is None where nothing could be read."""
+        used_s = frames / reader.sample_rate_hz if reader else 0.0
+        whole_s = reader.whole_s if reader else stream.whole_s
+        if whole_s is None:
+            whole_s = used_s + (reader.lost_s if reader else 0.0)
+            self.is_cut = self.is_cut or stream.is_cut or not frames
+        self.used_s += used_s
+        self.whole_s += max(used_s, whole_s)
+
+    def notes(self):
+        """Returns a list of what a reader should know: nothing where all was used."""
+        if self.whole_s - self.used_s > _HEARD_S:
+            digits = 1 if self.whole_s - self.used_s > 0.1 else 2
+            return [f"only {self.used_s:.{digits}f} of {self.whole_s:.{digits}f} s"]
+        return [f"only the first {self.used_s:.1f} s"] if self.is_cut else []
+
+
+def _layout(reader):
+    return reader.sample_rate_hz, reader.channels
+
+
+def _readers(path, account):
+    """Yields each stream of a file and its open reader; what cannot be read is added to the account.
 
     Raises:
-        AudioError: It is not audio that libsndfile reads.
+        AudioError: Nothing can be read.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            # What libsndfile takes names like .au for when it finds no header.
-            if file.format == "RAW":
-                raise AudioError("not readable as audio (no header)")
-            yield file
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"not readable as audio ({error.error_string.rstrip('.')})") from error
+    first_error, are_any = None, False
+    for stream in find_streams(path):
+        try:
+            with _open(path, stream) as reader:
+                are_any = True
+                yield stream, reader
+        except AudioError as error:
+            first_error = first_error or error
+            account.add(stream)
+    if not are_any:
+        raise first_error
 
 
-def _check_chunk_sizes(file):
-    """Raises AudioError where a WAV or AIFF header promises more samples than the file holds.
-
-    libsndfile corrects the length silently and tells of it in its log, "data : 1000 (should be 500)".
-    Sizes near 2^31 and 2^32, and 0, are what programs that write to a pipe leave behind; such files are whole.
-    """
-    for size, actual in re.findall(r"(?:data|SSND|Data Size) +: (\S+) \(should be (\d+)\)", file.extra_info):
-        size = int(size, 0)
-        if int(actual) < size < 0x7F000000:
-            raise AudioError(f"cut short: the header promises {size} bytes of samples, {actual} are there")
-
-
-def _decode_soundfile(path):
-    with open_soundfile(path) as file:
-        missing = file.frames
-        while missing > 0:
-            block = file.read(min(missing, BLOCK_FRAMES), dtype="float32", always_2d=True)
-            if not len(block):
-                raise AudioError(f"cut short: {missing} of {file.frames} samples cannot be decoded")
-            missing -= len(block)
-            yield block
+def _open(path, stream):
+    for name in stream.readers:
+        try:
+            return _READERS[name](path, stream)
+        except NotReadError:
+            continue
+    if stream.demuxer or stream.raw:
+        raise AudioError("not readable as audio: it is damaged, or its encoding is not known")
+    raise AudioError("not readable as audio: its format is not known")
 
 
-@contextlib.contextmanager
-def _open_pyav(path):
-    # Brings all of FFmpeg, which few recordings need.
-    import av
-
-    try:
-        with av.open(path) as container:
-            if not container.streams.audio:
-                raise AudioError("holds no audio")
-            yield container
-    except av.FFmpegError as error:
-        raise AudioError(f"not readable as audio ({error.strerror})") from error
-
-
-def _needs_pyav(path):
-    """Whether libsndfile rejects a file, or cannot tell its length and would decode a part of it."""
-    extension = os.path.splitext(path)[1].lower()
-    if extension == ".mp3":
-        return not _has_mp3_length(path)
-    if extension == ".flac":
-        # Written to a pipe: the header has no length.
-        with open_soundfile(path) as file:
-            return file.frames > _MOST_FRAMES
-    return extension in _PYAV_EXTENSIONS
-
-
-def _has_mp3_length(path):
-    """Whether an MP3 file's first frame tells how many follow, as encoders write that can go back."""
-    with open(path, "rb") as file:
-        header = file.read(10)
-        if header[:3] == b"ID3" and len(header) == 10:
-            # The tag's length, seven bits a byte.
-            file.seek(sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0))), os.SEEK_CUR)
-        else:
-            file.seek(0)
-        frame = file.read(2048)
-    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
-
-
-def _decode_pyav(path):
-    with _open_pyav(path) as container:
-        import av
-
-        resampler = None
-        for frame in container.decode(audio=0):
-            # Same rate and layout: only the sample format changes.
-            resampler = resampler or av.AudioResampler("flt", frame.layout, frame.sample_rate)
-            for converted in resampler.resample(frame):
-                yield converted.to_ndarray().reshape(-1, len(converted.layout.channels))
-        if resampler is None:
-            raise AudioError("holds no samples")
+def _blocks(path, stream, reader):
+    """Yields the blocks of a stream; where libsndfile gives up, FFmpeg goes on."""
+    done = 0
+    for block in reader.blocks():
+        done += len(block)
+        yield block
+    if not reader.has_given_up:
+        return
+    with contextlib.suppress(AudioError, NotReadError), FfmpegReader(path, stream) as other:
+        if _layout(other) == _layout(reader):
+            for block in other.blocks():
+                yield from [block[done:]] if done < len(block) else []
+                done = max(0, done - len(block))

@@ -6,25 +6,31 @@ text that is written last, so an entry without it is not there. Entries are neve
 its data while recordings change.
 """
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
+import math
 import os
 import warnings
 
 import numpy as np
 import scipy.io.wavfile
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import files
+from wavegan_asmr.sound.cache_folder import FACTS, SAMPLES
+from wavegan_asmr.sound.contents import find_streams
 from wavegan_asmr.sound.files import AudioError
+from wavegan_asmr.sound.levels import LevelMeter, Levels
 
 # scipy warns of chunks that are not samples, such as names and dates; float files always have one.
 warnings.filterwarnings("ignore", category=scipy.io.wavfile.WavFileWarning)
 
-_FORMAT = 1
-"""Raised when the same recording would give other samples, so that old entries are left alone."""
+_FORMAT = 2
+"""Raised when the same recording would give other samples or facts, so that old entries are left alone."""
 
 
 class CacheError(Exception):
@@ -39,17 +45,32 @@ class Pcm:
         path: String, the file of interleaved little-endian float32 samples.
         frames: Integer, samples a channel.
         channels: Integer.
-        peak: Float, the largest absolute sample.
         source_rate_hz: Integer, of the recording.
         source_channels: Integer, of the recording.
+        digest: String, SHA-256 of the bytes of the recording's file.
+        levels: `Levels`.
+        notes: Tuple of strings, what of the recording is not used, such as "only 3.0 of 6.0 s".
     """
 
     path: str
     frames: int
     channels: int
-    peak: float
     source_rate_hz: int
     source_channels: int
+    digest: str
+    levels: Levels
+    notes: tuple[str, ...]
+
+    @property
+    def peak(self):
+        """Float, the largest absolute sample."""
+        return self.levels.peak
+
+    def mark_used(self):
+        """Notes that it is still used, for `cache_folder.prune`."""
+        # Where the cache belongs to another user, that is not ours to say.
+        with contextlib.suppress(OSError):
+            os.utime(self.path.removesuffix(SAMPLES) + FACTS)
 
     def read_into(self, array, offset):
         """Reads samples; what lies behind the end is zero.
@@ -88,6 +109,7 @@ class PcmCache:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
         self.fast_wav = fast_wav
+        self._real_folder = functools.cache(os.path.realpath)
 
     def get(self, path):
         """Returns the `Pcm` of a recording, or None where it has to be decoded first.
@@ -97,11 +119,13 @@ class PcmCache:
         """
         entry = self._entry(path)
         try:
-            pcm = storage.read_json(entry + ".json", Pcm, path=entry + ".f32")
-            whole = os.path.getsize(pcm.path) == 4 * pcm.frames * pcm.channels
+            pcm = storage.read_json(entry + FACTS, Pcm, path=entry + SAMPLES)
+            if os.path.getsize(pcm.path) != 4 * pcm.frames * pcm.channels:
+                return None
         except (OSError, UserError):
             return None
-        return pcm if whole else None
+        pcm.mark_used()
+        return pcm
 
     def put(self, path, info, advance=lambda frames: None):
         """Decodes a recording into the cache.
@@ -118,31 +142,43 @@ class PcmCache:
             AudioError: The recording cannot be used.
             CacheError: The cache cannot be written.
         """
-        entry = self._entry(path)
+        notes, meter = [], LevelMeter(self.sample_rate_hz, self.channels)
+        with _reading():
+            entry, digest = self._entry(path), _digest(path)
         try:
             os.makedirs(os.path.dirname(entry), exist_ok=True)
-            with storage.replacing(entry + ".f32") as file:
-                frames, peak = _write(file, self._decode(path, info, advance))
-                if self._entry(path) != entry:
-                    raise AudioError("changed while it was being read")
-                file.flush()
-            facts = {
-                "frames": frames,
-                "channels": self.channels,
-                "peak": peak,
-                "source_rate_hz": info.sample_rate_hz,
-                "source_channels": info.channels,
-            }
-            with storage.replace_atomically(entry + ".json") as temporary, open(temporary, "w") as file:
-                json.dump(facts, file)
-                file.flush()
+            # Samples near the largest float32 overflow when they are mixed.
+            with storage.replacing(entry + SAMPLES) as file, np.errstate(over="ignore", invalid="ignore"):
+                for block in self._decode(path, info, advance, notes, meter):
+                    meter.add(block)
+                    file.write(np.ascontiguousarray(block, "<f4"))
+                if not meter.frames:
+                    raise AudioError("holds no samples")
+                with _reading():
+                    if self._entry(path) != entry:
+                        raise AudioError("changed while it was being read")
+                levels = meter.read()
+                if not math.isfinite(levels.rms):
+                    raise AudioError("holds samples that are too large")
+            pcm = Pcm(
+                path=entry + SAMPLES,
+                frames=meter.frames,
+                channels=self.channels,
+                source_rate_hz=info.sample_rate_hz,
+                source_channels=info.channels,
+                digest=digest,
+                levels=levels,
+                notes=tuple(notes),
+            )
+            facts = dataclasses.asdict(pcm)
+            del facts["path"]
+            storage.write_text(entry + FACTS, json.dumps(facts))
         except OSError as error:
-            raise CacheError(error.strerror or str(error)) from error
-        return Pcm(path=entry + ".f32", **facts)
+            raise CacheError(words.reason(error)) from error
+        return pcm
 
     def _entry(self, path):
-        path = os.path.realpath(path)
-        status = os.stat(path)
+        path, status = self._real_path(os.fspath(path)), os.stat(path)
         decides = [
             _FORMAT,
             path,
@@ -155,28 +191,43 @@ class PcmCache:
         digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
         return os.path.join(self.folder, digest[:2], digest)
 
-    def _decode(self, path, info, advance):
+    def _real_path(self, path):
+        folder, name = os.path.split(path)
+        # Asks for each folder once: of thousands of files this is most of the time.
+        return os.path.realpath(path) if os.path.islink(path) else os.path.join(self._real_folder(folder), name)
+
+    def _decode(self, path, info, advance, notes, meter):
         def blocks():
-            try:
-                for block in [_read_fast_wav(path, self.sample_rate_hz)] if self.fast_wav else files.decode(path):
+            with _reading():
+                for block in self._read(path, notes):
                     advance(len(block))
+                    meter.add_source(block)
                     yield block
-            except OSError as error:
-                raise AudioError(error.strerror or str(error)) from error
 
         return files.convert(blocks(), info.sample_rate_hz, self.sample_rate_hz, self.channels)
 
+    def _read(self, path, notes):
+        if not self.fast_wav:
+            return files.decode(path, notes)
+        x = _read_fast_wav(path, self.sample_rate_hz)
+        whole = sum(round((stream.whole_s or 0) * self.sample_rate_hz) for stream in find_streams(path))
+        if len(x) < whole:
+            notes.append(f"only {len(x)} of {whole} samples")
+        return [x]
 
-def _write(file, blocks):
-    """Writes blocks of samples; returns how many frames, and the largest absolute sample."""
-    frames, peak = 0, 0.0
-    for block in blocks:
-        frames += len(block)
-        peak = max(peak, float(np.abs(block).max(initial=0)))
-        file.write(np.ascontiguousarray(block, "<f4"))
-    if not frames:
-        raise AudioError("holds no samples")
-    return frames, peak
+
+@contextlib.contextmanager
+def _reading():
+    """Context in which errors of the system are those of a recording, not of the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise AudioError(words.reason(error)) from error
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_fast_wav(path, sample_rate_hz):

@@ -1,18 +1,29 @@
-"""Pictures of sound: waveforms and log-magnitude spectrograms."""
+"""Pictures of sound: waveforms and log-magnitude spectrograms.
 
+Titles and labels may be names of files: any text, in which a dollar sign begins no formula.
+"""
+
+import functools
 import io
 
 import librosa
+import matplotlib
 import numpy as np
 import sklearn.metrics
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from wavegan_asmr import words
 
 _RANGE_DB = 80
 _FFT_LEN = 1024
 _TIME_UNITS = ((3600, "hours", 7200), (60, "minutes", 180), (1, "seconds", 0))
 
+_without_formulas = matplotlib.rc_context({"text.parse_math": False})
 
+
+@_without_formulas
 def grid(rows, sample_rate_hz, title):
     """Draws clips as a grid: under each waveform its spectrogram, one level scale for all.
 
@@ -32,7 +43,7 @@ def grid(rows, sample_rate_hz, title):
     width, height = 2 + 2.4 * columns, 0.8 + 3.2 * len(rows)
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    figure.suptitle(title, y=1 - 0.15 / height, va="top")
+    figure.suptitle(_drawable(title), y=1 - 0.15 / height, va="top")
     # Margins in inches: a layout engine would measure every label, which takes longer than drawing.
     margins = {"left": 0.7 / width, "right": 1 - 0.8 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
     axes = figure.subplots(
@@ -56,7 +67,8 @@ def grid(rows, sample_rate_hz, title):
             wave_axes.plot(np.arange(len(clip)) / sample_rate_hz, clip, linewidth=0.3, rasterized=True)
             wave_axes.set_ylim(-top, top)
             rms = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
-            wave_axes.set_title(f"{label}, RMS {rms:.3f}" if column == 0 else f"RMS {rms:.3f}", fontsize=8)
+            level = f"RMS {rms:.3f}"
+            wave_axes.set_title(f"{_drawable(label)}, {level}" if column == 0 else level, fontsize=8)
             image = image_axes.imshow(
                 spectrograms[row][column],
                 origin="lower",
@@ -83,6 +95,7 @@ def grid(rows, sample_rate_hz, title):
     return figure
 
 
+@_without_formulas
 def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_rate_hz, target_lufs, title, seams_s=()):
     """Draws a long sound: waveform, spectrogram, short-term loudness with its target.
 
@@ -104,7 +117,7 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
     columns = max(1, min(len(lowest), round(seconds / column_s)))
     figure = Figure(figsize=(14, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    figure.suptitle(_drawable(title))
     wave_axes, image_axes, loudness_axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 2, 1])
     times = np.arange(columns) * column_s / scale
     wave_axes.fill_between(times, lowest[:columns], highest[:columns], linewidth=0)
@@ -130,6 +143,7 @@ def overview(lowest, highest, spectra_db, loudness, column_s, seconds, sample_ra
     return figure
 
 
+@_without_formulas
 def confusion_matrix(counts, labels, title):
     """Draws how often each label was taken for each.
 
@@ -145,11 +159,9 @@ def confusion_matrix(counts, labels, title):
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    # A dollar sign would begin a formula.
-    names = [label.replace("$", r"\$") for label in labels]
-    picture = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=names)
+    picture = sklearn.metrics.ConfusionMatrixDisplay(counts, display_labels=list(map(_drawable, labels)))
     picture.plot(ax=axes, cmap="Blues", colorbar=False, values_format="d", xticks_rotation="vertical")
-    axes.set_title(title)
+    axes.set_title(_drawable(title))
     return figure
 
 
@@ -171,3 +183,15 @@ def png(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
+
+
+def _drawable(text):
+    """Returns text as one line of characters that the font has; others are escaped."""
+    known = _characters()
+    return "".join(each if ord(each) in known else ascii(each)[1:-1] for each in words.printable(text))
+
+
+@functools.cache
+def _characters():
+    """Code points that the font of pictures has."""
+    return frozenset(font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).get_charmap())

@@ -1,16 +1,19 @@
 """The 16-bit WAV files that this project writes, and reads back."""
 
-import contextlib
 import os
+import wave
 
 import numpy as np
-import soundfile
 
+from wavegan_asmr import storage
+from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound import files
-from wavegan_asmr.storage import replace_atomically
 
 _MOST_CLIP_FRAMES = 1 << 30
 """More frames than clips are written of: a header that lies would take all memory."""
+
+_MOST_BYTES = 2**32 - 2**16
+"""Of samples, whose size has 32 bits in the header."""
 
 
 def to_int16(x):
@@ -32,18 +35,20 @@ def write_wav(path, x, sample_rate_hz):
         path: Path-like.
         x: float32 array `[frames, channels]` in [-1, 1].
         sample_rate_hz: Integer.
+
+    Raises:
+        OSError: It cannot be written.
+        UserError: It is too long for a WAV file.
     """
-    with replace_atomically(path) as temporary, sndfile_writing():
-        soundfile.write(temporary, to_int16(x), sample_rate_hz, "PCM_16", format="WAV")
-
-
-@contextlib.contextmanager
-def sndfile_writing():
-    """Context in which a failure of libsndfile to write is an OSError, as of any other writing."""
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
-        raise OSError(error.code, error.error_string.rstrip(".")) from error
+    samples = to_int16(x)
+    if samples.nbytes > _MOST_BYTES:
+        raise UserError(
+            f"a WAV file ends at 4 GB; take fewer clips. Received: {samples.nbytes / 1e9:.1f} GB for "
+            f"{os.fspath(path)!r}."
+        )
+    with storage.replacing(path) as file, wave.open(file, "wb") as sound:
+        sound.setparams((samples.shape[1], samples.itemsize, sample_rate_hz, len(samples), "NONE", None))
+        sound.writeframes(samples)
 
 
 def write_clips(path, clips, sample_rate_hz):

@@ -1,7 +1,7 @@
 """Evaluation during training: keep the best checkpoint, and stop when the newer ones are no better."""
 
 from wavegan_asmr.progress import Timer
-from wavegan_asmr.train_dir import BEST
+from wavegan_asmr.train_dir import BEST, TrainDir
 
 
 class EarlyStopping:
@@ -51,7 +51,8 @@ class EarlyStopping:
         best = self._train_dir.read_best()
         if not best:
             return "none"
-        return f"step {best.step}, Fréchet distance {best.frechet_distance:.3g}, in {self._train_dir.join(BEST)}"
+        place = TrainDir(self._train_dir.join(BEST))
+        return f"step {best.step}, Fréchet distance {best.frechet_distance:.3g}, in {place}"
 
     def _count(self):
         """Counts the evaluations since the best one."""

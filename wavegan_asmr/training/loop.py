@@ -4,15 +4,13 @@ import contextlib
 import dataclasses
 import math
 import os
-import shlex
-import signal
 import time
 
 import numpy as np
 import tensorflow as tf
 
 import loader
-from wavegan_asmr import summaries
+from wavegan_asmr import summaries, words
 from wavegan_asmr.config import remembered
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
@@ -22,31 +20,13 @@ from wavegan_asmr.sound import wav
 from wavegan_asmr.train_dir import TrainDir, variables_by_name
 from wavegan_asmr.training.early_stopping import EarlyStopping
 from wavegan_asmr.training.precision import choose_precision
+from wavegan_asmr.training.recordings import Contents
 from wavegan_asmr.training.settling import open_slices, resolve_config
 from wavegan_asmr.training.status import TrainingStatus
+from wavegan_asmr.training.stop_signal import StopSignal
 
 _PREVIEWED = 32
 """Real slices and fixed latents that are kept to compare with."""
-
-
-class StopSignal:
-    """Context in which Ctrl-C and SIGTERM ask for a stop; the second one interrupts at once."""
-
-    def __init__(self):
-        self.received = False
-
-    def __enter__(self):
-        self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number, frame):
-        if self.received:
-            raise KeyboardInterrupt
-        self.received = True
 
 
 def train(path, given, dry_run=False, open_evaluation=None):
@@ -66,12 +46,12 @@ def train(path, given, dry_run=False, open_evaluation=None):
     config = resolve_config(train_dir, given)
     if dry_run:
         print(config.to_json(), end="")
-        open_slices(config)
+        _open(train_dir, config)
         return
     train_dir.create()
     with train_dir.lock():
         train_dir.sweep()
-        slices = open_slices(config)
+        slices, contents = _open(train_dir, config)
         strategy = choose_strategy()
         if config.train_precision == "auto":
             config = dataclasses.replace(config, train_precision=choose_precision(config, strategy))
@@ -82,9 +62,19 @@ def train(path, given, dry_run=False, open_evaluation=None):
         _restore(trainer, train_dir, partly=is_new)
         if not stored or remembered(stored) != remembered(config):
             train_dir.write_config(config)
+        contents.write(train_dir)
         _describe(trainer, train_dir)
         evaluation = open_evaluation(train_dir, config) if config.train_eval_secs else None
         _loop(trainer, train_dir, slices, evaluation)
+
+
+def _open(train_dir, config):
+    """Opens the recordings, and says how they differ from those of the last start; returns `Slices` and `Contents`."""
+    recordings, slices = open_slices(config)
+    contents = Contents.of(recordings, config.data_sample_rate)
+    if difference := contents.compare(train_dir):
+        print(f"recordings {difference}")
+    return slices, contents
 
 
 def _restore(trainer, train_dir, partly):
@@ -113,16 +103,16 @@ def _restore(trainer, train_dir, partly):
 
 def _describe(trainer, train_dir):
     """Prints what runs, where things go, and the commands that follow."""
-    config = trainer.config
+    config, place = trainer.config, words.shell(train_dir.path)
     devices = ", ".join(trainer.strategy.extended.worker_devices)
     rows = {
         "device": f"{devices} ({os.cpu_count()} cores), {config.train_precision}",
         **trainer.describe(),
         "slice": f"{config.data_slice_len} samples, {config.slice_s:.2f} s",
         "saved to": str(train_dir),
-        "losses": f"tensorboard --logdir {shlex.quote(str(train_dir))}",
-        "sounds": f"python preview.py {shlex.quote(str(train_dir))}",
-        "resume": f"python train_wavegan.py train {shlex.quote(str(train_dir))}",
+        "losses": f"tensorboard --logdir {place}",
+        "sounds": f"python preview.py {place}",
+        "resume": f"python train_wavegan.py train {place}",
     }
     print("\n".join(f"{name:<9} {value}" for name, value in rows.items()), flush=True)
 
@@ -132,8 +122,10 @@ def _loop(trainer, train_dir, slices, evaluation):
     config, start_s = trainer.config, time.monotonic()
     family = family_of(config)
     step = int(trainer.step.numpy())
+    is_first = step not in train_dir.steps()
     batches = iter(_distribute(trainer, slices, step))
-    writer = summaries.create_writer(train_dir.path)
+    # What was written behind the last checkpoint before a kill comes again.
+    writer = summaries.create_writer(train_dir.path, step if is_first else step + 1)
     stopping = EarlyStopping(train_dir, config, evaluation) if evaluation else None
     fixed = fixed_inputs(train_dir, _PREVIEWED)
     real = slices.read(0, _PREVIEWED)
@@ -142,11 +134,17 @@ def _loop(trainer, train_dir, slices, evaluation):
     def save():
         train_dir.save(trainer.checkpoint, step, config.train_keep)
 
-    def evaluate():
+    def keep():
         if step not in train_dir.steps():
             save()
+
+    def evaluate():
+        keep()
         progress.close()
         print(stopping.evaluate(trainer.generate, step), flush=True)
+
+    def show():
+        summaries.write_scalars(writer, step, progress.show(step))
 
     def summarize():
         # Other reals and inputs each time, and the same inputs every time.
@@ -158,39 +156,46 @@ def _loop(trainer, train_dir, slices, evaluation):
         }
         summaries.write_clips(writer, step, clips, config.data_sample_rate)
 
-    if step == 0:
-        summaries.write_text(writer, step, "config", config.to_json())
-        summarize()
-    if step not in train_dir.steps():
-        save()
-    saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
-    progress = TrainingStatus(family, config, step, start_s)
-    with StopSignal() as stop, contextlib.closing(progress):
-        while not (stop.received or progress.is_over(step) or (stopping and stopping.is_over)):
-            metrics = _iterate(trainer, batches, slices)
-            step += 1
-            _check_finite(metrics, step, trainer.config, train_dir)
-            progress.add(metrics)
-            progress.advise(step)
-            if progress.is_due():
-                summaries.write_scalars(writer, step, progress.show(step))
-            if summarizing.is_due():
-                summarize()
-            if saving.is_due():
-                save()
-            if stopping and stopping.is_due():
-                evaluate()
-        if progress.has_news:
-            summaries.write_scalars(writer, step, progress.show(step))
-        if step not in train_dir.steps():
-            save()
-        if stopping and not (stop.received or stopping.has_evaluated(step)):
+    def report():
+        progress.advise(step)
+        if progress.is_due():
+            show()
+        if summarizing.is_due():
+            summarize()
+        if stopping and stopping.is_due():
             evaluate()
-    writer.close()
-    why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
-    print(f"{'stopped' if stop.received else 'done'}      step {step}, {why}saved to {train_dir}")
-    if stopping:
-        print(f"best      {stopping.describe_best()}")
+
+    with StopSignal() as stop:
+        if is_first:
+            summaries.write_text(writer, step, "config", config.to_json())
+            summarize()
+            save()
+        saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
+        progress = TrainingStatus(family, config, step, start_s)
+        with contextlib.closing(progress):
+            while not (stop.received or progress.is_over(step) or (stopping and stopping.is_over)):
+                metrics = _iterate(trainer, batches, slices)
+                step += 1
+                _check_finite(metrics, step, trainer.config, train_dir)
+                progress.add(metrics)
+                if saving.is_due():
+                    save()
+                try:
+                    report()
+                except Exception:
+                    # Whatever cannot be shown or measured, what was learned is kept.
+                    keep()
+                    raise
+            keep()
+            if progress.has_news:
+                show()
+            if stopping and not (stop.received or stopping.has_evaluated(step)):
+                evaluate()
+        writer.close()
+        why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
+        print(f"{'stopped' if stop.received else 'done'}      step {step}, {why}saved to {train_dir}")
+        if stopping:
+            print(f"best      {stopping.describe_best()}")
 
 
 def _distribute(trainer, slices, step):

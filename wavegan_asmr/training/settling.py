@@ -3,6 +3,7 @@
 import os
 
 import loader
+from wavegan_asmr import storage, words
 from wavegan_asmr.config import PRESETS, Config, merge, model_settings
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
@@ -24,14 +25,21 @@ def resolve_config(train_dir, given):
 
     Raises:
         UserError: A setting that cannot change differs from the stored one, one has no effect, or one that is needed is
-            missing.
+            missing; or the recordings have moved.
     """
     given = absolute_paths(Config, given)
-    if train_dir.has_config:
+    source = given.get("train_init_from")
+    # Fine-tuning that was stopped before its first checkpoint has not begun: what it begins from may have moved.
+    if train_dir.has_config and (train_dir.steps() or not source):
         stored = train_dir.read_config()
+        if stored.data_dir and "data_dir" not in given and storage.is_gone(stored.data_dir):
+            raise UserError(
+                "the recordings of this training are not where it found them; say where they are now: "
+                f"--data_dir FOLDER. Received: {stored.data_dir!r}."
+            )
         # An imported training has no recordings yet: what is learned from them is still open.
         config = merge(stored, given, ("model", "training") if stored.data_dir else ("model",))
-    elif source := given.get("train_init_from"):
+    elif source:
         model = model_settings(TrainDir(source).read_config())
         config = merge(Config(**PRESETS[model["preset"]] | model), given, ("model",))
     else:
@@ -53,22 +61,26 @@ def new_config(given):
     return Config(**PRESETS.get(given.get("preset"), {}) | given)
 
 
-def open_slices(config):
+def open_slices(config, most_left_out=10):
     """Opens the data set of a `Config` and prints its table.
 
+    Args:
+        config: `Config`.
+        most_left_out: Integer or None, see `loader.table`.
+
     Returns:
-        `loader.Slices`.
+        List of `loader.Recording`, and `loader.Slices` of them.
 
     Raises:
         UserError: Nothing in it can be used.
     """
     recordings, left_out = loader.open_configured(config, show_progress=True)
     slices = loader.Slices.from_config(recordings, config)
-    print(f"data      {os.path.abspath(config.data_dir)}")
-    print(loader.table(recordings, left_out, slices, config.data_sample_rate))
+    print(f"data      {words.printable(os.path.abspath(config.data_dir))}")
+    print(loader.table(recordings, left_out, slices, config.data_sample_rate, most_left_out))
     folders = sorted({os.path.dirname(recording.name).split(os.sep)[0] for recording in recordings} - {""})
     if len(folders) > 1:
         first = os.path.join(config.data_dir, folders[0])
         learns = f"one model learns the recordings of all {len(folders)} folders"
-        print(f"note      {learns}; for one of its own: --data_dir {first}")
-    return slices
+        print(f"note      {learns}; for one of its own: --data_dir {words.shell(first)}")
+    return recordings, slices
