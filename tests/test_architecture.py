@@ -22,7 +22,7 @@ ALLOWED = {
 USERS = {"wavegan": {"families"}, "loader": {"training", "evaluation", "classification"}}
 """Single module -> the wings that may import it."""
 
-UNWANTED = ["tensorflow", "keras", "numpy", "rich", "msgspec", "librosa", "matplotlib", "soundfile", "scipy"]
+UNWANTED = ["tensorflow", "keras", "numpy", "rich", "msgspec", "librosa", "matplotlib", "soundfile", "scipy", "av"]
 """Libraries whose loading --help must not wait for."""
 
 PACKAGE = ROOT / "wavegan_asmr"

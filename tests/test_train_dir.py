@@ -164,7 +164,10 @@ def test_sweeping_knows_what_is_ours(trained):
         (folder / name).mkdir()
         (folder / name / "mine").write_text("mine")
     before = {path.relative_to(folder) for path in folder.rglob("*")}
-    ours = ["ckpt-9.data-00000-of-00001", ".config.json.0123abcd", "preview/.00000004.wav.0123abcd"]
+    ours = [
+        *("ckpt-9.data-00000-of-00001", ".config.json.0123abcd", "preview/.00000004.wav.0123abcd"),
+        *("eval/.recordings-256.npz.0123abcd", "best/.best.json.0123abcd", "report/.index.html.0123abcd"),
+    ]
     our_folders = [
         ".saving-a_b1c2d3",
         ".saving.0123abcd",
@@ -173,6 +176,7 @@ def test_sweeping_knows_what_is_ours(trained):
         "report/.pairs-abcd1234",
     ]
     for name in ours:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("half")
     for name in our_folders:
         (folder / name / "new").mkdir(parents=True)
@@ -180,7 +184,7 @@ def test_sweeping_knows_what_is_ours(trained):
     (folder / "backup" / ".9.0123abcd").mkdir(parents=True)
     trained.sweep()
     left = {path.relative_to(folder) for path in folder.rglob("*")}
-    assert left - before == {pathlib.Path("report"), pathlib.Path("backup")} and before <= left
+    assert left - before == set(map(pathlib.Path, ("backup", "best", "eval", "report"))) and before <= left
     assert trained.steps() == STEPS
 
 

@@ -51,7 +51,7 @@ def create_writer(folder, first_step=None):
 
 @contextlib.contextmanager
 def at_step(writer, step):
-    """Context in which summaries are written at a step, so that what follows a crash finds them.
+    """Context in which summaries are written at a step; they are in the file at its end.
 
     Args:
         writer: `tf.summary.SummaryWriter`.

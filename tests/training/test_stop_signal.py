@@ -14,7 +14,6 @@ import pytest
 from conftest import ROOT, SMALL, TINY
 from processes import read_until, wait_until
 
-from wavegan_asmr.errors import UserError
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop, stop_signal
 from wavegan_asmr.training.status import TrainingStatus
@@ -113,14 +112,13 @@ def test_stopped_while_it_starts(start_command, run_here, line, tmp_path):
     assert process.returncode == 0 and "done      step 1," in process.stdout
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), UserError("nothing to hear")])
-def test_what_cannot_be_shown_does_not_lose_what_was_learned(recordings, tmp_path, monkeypatch, capsys, error):
+def test_what_cannot_be_shown_does_not_lose_what_was_learned(recordings, tmp_path, monkeypatch, capsys):
     def fail(status, step):
         if step == 3:
-            raise error
+            raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(TrainingStatus, "advise", fail)
     settings = SMALL | {"data_dir": str(recordings), "train_save_secs": 1e6, "train_summary_secs": 1e6}
-    with pytest.raises(type(error)):
+    with pytest.raises(OSError, match="Input/output error"):
         loop.train(tmp_path / "train", settings)
     check_resumes(tmp_path / "train", 3, capsys)

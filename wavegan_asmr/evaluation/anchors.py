@@ -13,6 +13,7 @@ import scipy.fft
 
 import loader
 from wavegan_asmr import storage
+from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound.pcm_cache import Pcm
 
@@ -97,7 +98,7 @@ def open_sides(config, data_dir=None, show_progress=False):
         loader.Slices.from_config(recordings, config)
         raise UserError(
             f"too few slices: needed are two recordings, or one of at least {_LEAST_SLICES} slices "
-            f"({_LEAST_SLICES * config.slice_s:.3g} s). Received: {recordings[0].name!r} alone."
+            f"({_LEAST_SLICES * config.slice_s:.3g} s). Received: {words.printable(recordings[0].name)} alone."
         )
     sides = tuple(loader.Slices.from_config(part, config) for part in parts)
     held_out = None
@@ -168,7 +169,7 @@ def _check_rates(recordings, sample_rate_hz):
         if rate_hz < sample_rate_hz:
             raise UserError(
                 f"recordings of a lower rate than the model's hold nothing above half their rate to compare with. "
-                f"Received: {recording.name!r} of {rate_hz} Hz for a model of {sample_rate_hz} Hz."
+                f"Received: {words.printable(recording.name)} of {rate_hz} Hz for a model of {sample_rate_hz} Hz."
             )
 
 

@@ -7,9 +7,11 @@ import re
 
 import tensorflow as tf
 
+from wavegan_asmr import words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
+from wavegan_asmr.tensorflow_paths import plain_folder
 from wavegan_asmr.train_dir import TrainDir, variables_by_name
 
 _NETWORKS = {"G": "generator", "D": "discriminator"}
@@ -33,32 +35,34 @@ def import_training(path, reference_path):
     if train_dir.has_config:
         raise UserError(f"{train_dir} holds a training already; import into a new folder.")
     config = read_args(os.path.join(reference_path, "args.txt"))
-    newest = tf.train.latest_checkpoint(reference_path)
-    if newest is None:
-        raise UserError(f"no checkpoint of the reference in it (model.ckpt-*). Received: {str(reference_path)!r}.")
-    try:
-        reader = tf.train.load_checkpoint(newest)
-        reference = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
-        raise UserError(f"{newest} cannot be read: {error}") from error
+    with plain_folder(os.fspath(reference_path)) as folder:
+        newest = tf.train.latest_checkpoint(folder)
+        if newest is None:
+            raise UserError(f"no checkpoint of the reference in it (model.ckpt-*). Received: {str(reference_path)!r}.")
+        source = words.printable(os.path.join(reference_path, os.path.basename(newest)))
+        try:
+            reader = tf.train.load_checkpoint(newest)
+            reference = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
+            raise UserError(f"{source} cannot be read: {words.reason(error)}") from error
 
     if "global_step" not in reference:
-        raise UserError(f"{newest} is no checkpoint of the reference: it has no global_step.")
+        raise UserError(f"{source} is no checkpoint of the reference: it has no global_step.")
     trainer = WaveGANTrainer(dataclasses.replace(config, train_precision="float32"), tf.distribute.get_strategy())
     step = int(reference["global_step"])
     for network, optimizer, updates in (
         (trainer.generator, trainer.generator_optimizer, step),
         (trainer.discriminator, trainer.discriminator_optimizer, step * config.wavegan_disc_nupdates),
     ):
-        _assign_network(network, reference, newest)
+        _assign_network(network, reference, source)
         _assign_adam(optimizer, network, reference, updates)
     trainer.begin_tuning()
     trainer.step.assign(step)
     train_dir.create()
     train_dir.save(trainer.checkpoint, step, config.train_keep)
     train_dir.write_config(config)
-    print(f"step {step} of {reference_path} -> {train_dir}")
-    print(f"go on with: python train_wavegan.py train {train_dir} --data_dir FOLDER")
+    print(f"step {step} of {words.printable(reference_path)} -> {train_dir}")
+    print(f"go on with: python train_wavegan.py train {words.shell(train_dir.path)} --data_dir FOLDER")
 
 
 def read_args(path):

@@ -27,6 +27,7 @@ def preview(path, settings=None, **chosen):
     """
     train_dir, settings = TrainDir(path), settings or PreviewSettings()
     train_dir.read_config()
+    train_dir.sweep_temporaries()
     for each in train_dir.choose(**chosen):
         _render(train_dir, each, settings.preview_n)
 

@@ -137,7 +137,7 @@ def check_usable(recordings, left_out, data_dir):
             f"no usable recording (WAV, FLAC, OGG, Opus, MP3, AIFF, m4a and more): {'; '.join(found)}{more}. "
             f"Received: --data_dir {data_dir!r}."
         )
-    if all(recording.pcm.levels.is_still for recording in recordings):
+    if all(recording.pcm.levels.is_silent for recording in recordings):
         raise UserError(
             f"nothing can be learned from digital silence, and there is nothing else in {len(recordings)} recordings. "
             f"Received: --data_dir {data_dir!r}."

@@ -35,7 +35,12 @@ class Levels:
     @property
     def is_still(self):
         """Boolean, whether nothing moves: silence from end to end, or one value."""
-        return self.rms < _SILENT
+        return self.rms <= _SILENT
+
+    @property
+    def is_silent(self):
+        """Boolean, whether it is digital silence from end to end."""
+        return self.peak <= _SILENT
 
 
 class LevelMeter:

@@ -1,1 +1,1 @@
-"""Recordings -> TRAIN_DIR: settling the settings, the loop, precision, early stopping."""
+"""Recordings -> TRAIN_DIR: settling the settings, the loop, precision, early stopping, what was learned from."""
