@@ -161,7 +161,7 @@ def test_own_output_is_counted(tmp_path, noise):
         "  left out         5 sounds that generate made (0.flac, 1.flac, 2.flac and 2 more)",
     ]
     (tmp_path / "rain.wav").unlink()
-    with pytest.raises(UserError, match=r"no usable recording .*: 10 sounds of 2 .* are our own output; 5 sounds that"):
+    with pytest.raises(UserError, match=r"our own output is none: 10 sounds of 2 .*, 5 sounds that"):
         loader.open_recordings(tmp_path)
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import scipy.fft
 
 import loader
-from wavegan_asmr import storage
-from wavegan_asmr import words
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound.pcm_cache import Pcm
 
@@ -106,8 +105,8 @@ def open_sides(config, data_dir=None, show_progress=False):
         held_out = sides
     elif wholes[1]:
         held_out = tuple(loader.Slices.from_config(part, config) for part in wholes)
-    identity = [[r.name, os.path.basename(r.pcm.path), r.pcm.frames] for r in recordings]
-    return Sides(sides, held_out, identity)
+    # By what they hold: recordings get moved.
+    return Sides(sides, held_out, [[r.pcm.digest, r.pcm.frames] for r in recordings])
 
 
 def mean_power(read, n):

@@ -129,7 +129,8 @@ def check_usable(recordings, left_out, data_dir):
     data_dir = os.fspath(data_dir)
     if not recordings:
         unusable = [item for item in left_out if not item.is_own]
-        found = [f"{text} are our own output" for text in describe_own(left_out, _MOST_OWN)]
+        own = ", ".join(describe_own(left_out, _MOST_OWN))
+        found = [f"our own output is none: {own}"] if own else []
         found += [f"the folder holds {_describe_endings(data_dir)}"] if unusable or not found else []
         found += [str(item) for item in unusable[:1]]
         more = f" (and {len(unusable) - 1} more)" if len(unusable) > 1 else ""
