@@ -50,8 +50,8 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.train_dir import TrainDir
 
 train_dir, end_s, held = TrainDir(sys.argv[2]), time.monotonic() + float(sys.argv[3]), 0
+train_dir.create()
 while time.monotonic() < end_s:
-    os.makedirs(train_dir.join("preview"), exist_ok=True)
     try:
         with train_dir.lock():
             # There is no config.json, so the lock is deleted when it is released.

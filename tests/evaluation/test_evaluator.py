@@ -313,6 +313,8 @@ def test_watch(start_command, train_dir):
 
 
 def test_ctrl_c_is_no_success(start_command, train_dir):
+    # It is made when the recordings have been measured.
+    shutil.rmtree(train_dir.join("eval"), ignore_errors=True)
     process = start_command("evaluate.py", train_dir, "--eval_n=2000")
     wait_until(lambda: os.path.exists(train_dir.join("eval")), process)
     process.send_signal(signal.SIGINT)
@@ -380,7 +382,7 @@ def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
         ("evaluate.py empty", "no checkpoint yet|empty"),
         ("evaluate.py {t} --data_dir=nowhere", "no such folder|nowhere"),
         ("evaluate.py {t} --data_dir=none", "no usable recording"),
-        ("evaluate.py {t} --data_dir=low", "lower rate|low.wav of 4000 Hz for a model of 8000 Hz"),
+        ("evaluate.py {t} --data_dir=low", "lower rate|'low.wav' of 4000 Hz for a model of 8000 Hz"),
         ("evaluate.py {t} --data_dir=short", "shorter than a slice of 4096"),
         ("evaluate.py {t} --data_dir=one", "too few slices|two recordings|one.wav"),
         ("evaluate.py {t} --data_dir=few", "too few slices|holds 1 |more than 77|--data_dir FOLDER"),

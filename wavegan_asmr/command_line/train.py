@@ -70,7 +70,8 @@ def _lasting_output():
     try:
         yield
     finally:
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
         sys.stdout, sys.stderr = streams
 
 
@@ -78,10 +79,15 @@ def _lasting(stream):
     if stream is None:
         # Closed by who started this process, as `>&-` does.
         return open(os.devnull, "w")
+    try:
+        number = stream.fileno()
+    except OSError:
+        # No file, as in a notebook.
+        return stream
     with contextlib.suppress(OSError):
         stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_LastingFile(stream.fileno(), "w", closefd=False)),
+        io.BufferedWriter(_LastingFile(number, "w", closefd=False)),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,

@@ -120,7 +120,6 @@ def _describe(trainer, train_dir):
 def _loop(trainer, train_dir, slices, evaluation):
     """Iterates, shows progress, writes summaries and checkpoints; ends by budget or by a signal."""
     config, start_s = trainer.config, time.monotonic()
-    family = family_of(config)
     step = int(trainer.step.numpy())
     is_first = step not in train_dir.steps()
     batches = iter(_distribute(trainer, slices, step))
@@ -147,14 +146,7 @@ def _loop(trainer, train_dir, slices, evaluation):
         summaries.write_scalars(writer, step, progress.show(step))
 
     def summarize():
-        # Other reals and inputs each time, and the same inputs every time.
-        drawn = family.draw(config, np.random.default_rng([config.train_seed, step]), _PREVIEWED)
-        clips = {
-            "real": slices.read(step * _PREVIEWED, _PREVIEWED),
-            "fake": trainer.generate(drawn),
-            "fixed_latents": trainer.generate(fixed),
-        }
-        summaries.write_clips(writer, step, clips, config.data_sample_rate)
+        summaries.write_clips(writer, step, _hear(trainer, slices, fixed, step), config.data_sample_rate)
 
     def report():
         progress.advise(step)
@@ -171,7 +163,7 @@ def _loop(trainer, train_dir, slices, evaluation):
             summarize()
             save()
         saving, summarizing = Timer(config.train_save_secs), Timer(config.train_summary_secs)
-        progress = TrainingStatus(family, config, step, start_s)
+        progress = TrainingStatus(family_of(config), config, step, start_s)
         with contextlib.closing(progress):
             while not (stop.received or progress.is_over(step) or (stopping and stopping.is_over)):
                 metrics = _iterate(trainer, batches, slices)
@@ -196,6 +188,16 @@ def _loop(trainer, train_dir, slices, evaluation):
         print(f"{'stopped' if stop.received else 'done'}      step {step}, {why}saved to {train_dir}")
         if stopping:
             print(f"best      {stopping.describe_best()}")
+
+
+def _hear(trainer, slices, fixed, step):
+    """Clips for `summaries.write_clips`: other reals and inputs at each step, and the same inputs at all."""
+    random = np.random.default_rng([trainer.config.train_seed, step])
+    return {
+        "real": slices.read(step * _PREVIEWED, _PREVIEWED),
+        "fake": trainer.generate(family_of(trainer.config).draw(trainer.config, random, _PREVIEWED)),
+        "fixed_latents": trainer.generate(fixed),
+    }
 
 
 def _distribute(trainer, slices, step):
