@@ -98,7 +98,7 @@ def test_full_disk_keeps_what_was_saved(folder):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert weight(folder, 1) == 1
-    assert set(os.listdir(folder.path)) == {"checkpoint", *map(os.path.basename, folder.checkpoint_files(1))}
+    assert set(os.listdir(folder.path)) == {"checkpoint", "preview", *map(os.path.basename, folder.checkpoint_files(1))}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_kill_at_any_moment_of_a_save_loses_nothing(folder):
             assert [weight(copy, step) for step in copy.steps()] == copy.steps()
             copy.sweep()
         names = {os.path.basename(path) for step in copy.steps() for path in copy.checkpoint_files(step)}
-        assert set(os.listdir(path)) == {"checkpoint", *names}
+        assert set(os.listdir(path)) == {"checkpoint", "preview", *names}
     assert len(crashed) > 5 and len(found) == 3
 
 

@@ -184,7 +184,7 @@ def test_sweeping_knows_what_is_ours(trained):
     (folder / "backup" / ".9.0123abcd").mkdir(parents=True)
     trained.sweep()
     left = {path.relative_to(folder) for path in folder.rglob("*")}
-    assert left - before == set(map(pathlib.Path, ("backup", "best", "eval", "preview", "report"))) and before <= left
+    assert left - before == set(map(pathlib.Path, ("backup", "best", "eval", "report"))) and before <= left
     assert trained.steps() == STEPS
 
 

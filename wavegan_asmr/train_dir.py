@@ -85,7 +85,7 @@ class TrainDir(CheckpointFolder):
             UserError: It is a file, or cannot be written.
         """
         try:
-            os.makedirs(self.path, exist_ok=True)
+            os.makedirs(self.join("preview"), exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except (FileExistsError, NotADirectoryError) as error:
@@ -110,6 +110,7 @@ class TrainDir(CheckpointFolder):
         except filelock.Timeout as error:
             raise UserError(f"another training is running in {self.path!r}; stop it first.") from error
         try:
+            # A training that was refused may have deleted it since it was made.
             os.makedirs(self.join("preview"), exist_ok=True)
             yield
         finally:

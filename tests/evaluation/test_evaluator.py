@@ -382,7 +382,7 @@ def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
         ("evaluate.py empty", "no checkpoint yet|empty"),
         ("evaluate.py {t} --data_dir=nowhere", "no such folder|nowhere"),
         ("evaluate.py {t} --data_dir=none", "no usable recording"),
-        ("evaluate.py {t} --data_dir=low", "lower rate|'low.wav' of 4000 Hz for a model of 8000 Hz"),
+        ("evaluate.py {t} --data_dir=low", "lower rate|low.wav of 4000 Hz for a model of 8000 Hz"),
         ("evaluate.py {t} --data_dir=short", "shorter than a slice of 4096"),
         ("evaluate.py {t} --data_dir=one", "too few slices|two recordings|one.wav"),
         ("evaluate.py {t} --data_dir=few", "too few slices|holds 1 |more than 77|--data_dir FOLDER"),
