@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.networks.losses import LOSSES
 from wavegan_asmr.settings import Settings, check, setting
@@ -250,3 +251,17 @@ def remembered(config):
 def model_settings(config):
     """Returns the settings of kind model, as a dict of name to value."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(Config) if f.metadata["kind"] == "model"}
+
+
+def check_recordings(config):
+    """Checks that the recordings of a training are where it found them.
+
+    Raises:
+        UserError: They have moved, or are not known; says how to give the new place.
+    """
+    if storage.is_gone(config.data_dir):
+        why = "not where it found them" if config.data_dir else "not known, since it was imported"
+        raise UserError(
+            f"the recordings of this training are {why}; say where they are now: --data_dir FOLDER. "
+            f"Received: {config.data_dir!r}."
+        )

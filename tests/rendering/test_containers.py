@@ -50,9 +50,7 @@ def check_loop(path, frames, rate_hz):
 @pytest.fixture
 def generate(run_here, monkeypatch):
     """Function: generate.py with models that need no training."""
-    make = fakes.generators()
-    monkeypatch.setattr(models, "Generator", make)
-    monkeypatch.setattr(models, "load_again", lambda identities, *rest: [make(each.train_dir) for each in identities])
+    fakes.install(monkeypatch)
 
     def run(*arguments):
         process = run_here("generate.py", "noise", *arguments)

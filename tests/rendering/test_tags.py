@@ -7,7 +7,7 @@ import fakes
 import pytest
 from players import read_tags
 
-from wavegan_asmr.rendering import models, tags
+from wavegan_asmr.rendering import tags
 from wavegan_asmr.rendering.formats import FORMATS
 from wavegan_asmr.rendering.models import Identity
 from wavegan_asmr.rendering.settings import RenderSettings
@@ -18,9 +18,7 @@ SHORT = ["--minutes=0.05", "--candidates=1", "--fade_in_s=0.1", "--fade_out_s=0.
 @pytest.fixture
 def generate(run_here, monkeypatch):
     """Function: generate.py with models that need no training."""
-    make = fakes.generators()
-    monkeypatch.setattr(models, "Generator", make)
-    monkeypatch.setattr(models, "load_again", lambda identities, *rest: [make(each.train_dir) for each in identities])
+    fakes.install(monkeypatch)
 
     def run(*arguments):
         process = run_here("generate.py", *arguments)

@@ -13,6 +13,7 @@ import scipy.fft
 
 import loader
 from wavegan_asmr import storage, words
+from wavegan_asmr.config import check_recordings
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.sound.pcm_cache import Pcm
 
@@ -79,12 +80,8 @@ def open_sides(config, data_dir=None, show_progress=False):
     Raises:
         UserError: There are no such recordings, too few, or of a lower rate than the model's.
     """
-    if not data_dir and storage.is_gone(config.data_dir):
-        why = "not where it found them" if config.data_dir else "not known, since it was imported"
-        raise UserError(
-            f"the recordings of this training are {why}; say where they are now: --data_dir FOLDER. "
-            f"Received: {config.data_dir!r}."
-        )
+    if not data_dir:
+        check_recordings(config)
     recordings, _ = loader.open_configured(config, data_dir, show_progress)
     # Those of the training may have moved.
     if data_dir and not storage.is_gone(config.data_dir) and not os.path.samefile(data_dir, config.data_dir):

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from wavegan_asmr.lazy import LazyModule
+from wavegan_asmr.sound.quiet import quiet
 
 # Brings all of FFmpeg.
 av = LazyModule("av")
@@ -114,7 +115,8 @@ def _decode_by_sndfile(file):
     # soundfile takes no names that are not UTF-8, but bytes.
     with soundfile.SoundFile(os.fsencode(file) if isinstance(file, str) else file) as sound:
         while True:
-            with _hidden_stderr():
+            # mpg123 complains of what LAME wrote; its samples are those that ffmpeg decodes.
+            with quiet():
                 x = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
             if not len(x):
                 return
@@ -175,16 +177,3 @@ class _Watched:
         except OSError as error:
             self._error = error
             return 0
-
-
-@contextlib.contextmanager
-def _hidden_stderr():
-    """Context in which mpg123 does not complain of what LAME wrote; its samples are those that ffmpeg decodes."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

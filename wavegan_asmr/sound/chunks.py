@@ -15,10 +15,8 @@ WAV, AIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64"), (b"FORM",)
 _MOST_CHUNKS = 10_000
 """Of one file: more are no header."""
 
-_UNKNOWN_BYTES, _MARGIN_BYTES = (
-    (0x7F000000, 0x7FFF0000, 0xFFFF0000, (1 << 63) - (1 << 16), (1 << 64) - (1 << 16)),
-    1 << 16,
-)
+_MARGIN_BYTES = 1 << 16
+_UNKNOWN_BYTES = (0x7F000000, 0x7FFF0000, 0xFFFF0000, (1 << 63) - _MARGIN_BYTES, (1 << 64) - _MARGIN_BYTES)
 """Programs that do not know a size yet write one of these, or a little more."""
 
 _TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICS")

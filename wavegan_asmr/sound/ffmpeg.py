@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from wavegan_asmr.sound.streams import AudioError, NotReadError, Section, check_rate, frames_at_once, told_s
+from wavegan_asmr.sound.streams import AudioError, NotReadError, Reader, Section, check_rate, frames_at_once, told_s
 
 _CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mlp,mov,mp3,mpc,"
@@ -21,27 +21,15 @@ _MOST_FAILURES = 10_000
 _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31, np.dtype(np.int64): 2.0**63}
 
 
-class FfmpegReader:
+class FfmpegReader(Reader):
     """A stream, read with FFmpeg; what is damaged in it is left out, and what does not fit its first frame.
+
+    It never gives up: nobody reads more.
 
     Args:
         path: Path-like.
         stream: `streams.Stream`.
-
-    Attributes:
-        sample_rate_hz: Integer.
-        channels: Integer.
-        frames: Integer, an estimate of the samples a channel, or None where there is none.
-        whole_s: Float, seconds that there would be if nothing were missing, or None where that is not known.
-        lost_s: Float, seconds of what was left out up to now.
-        has_given_up: Boolean, False: nobody reads more.
-
-    Raises:
-        NotReadError: FFmpeg cannot read it.
-        AudioError: Nobody can use it.
     """
-
-    has_given_up = False
 
     def __init__(self, path, stream):
         # Brings all of FFmpeg, which few recordings need.
@@ -50,7 +38,6 @@ class FfmpegReader:
         self._error = av.FFmpegError
         self._source = Section(path, stream.start, stream.stop)
         self._container = None
-        self.lost_s = 0.0
         try:
             # Tags may be in any encoding.
             self._container = av.open(
@@ -86,12 +73,6 @@ class FfmpegReader:
             self.whole_s = told_s(seconds - most_added)
         expected_s = stream.whole_s or seconds
         self.frames = round(expected_s * self.sample_rate_hz) if expected_s else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def _seconds(self, sound):
         """Returns how many seconds of a stream the container tells of, or FFmpeg guesses; None where neither does."""

@@ -7,7 +7,7 @@ import re
 import soundfile
 
 from wavegan_asmr.sound.quiet import quiet
-from wavegan_asmr.sound.streams import AudioError, NotReadError, Section, check_rate, frames_at_once, told_s
+from wavegan_asmr.sound.streams import AudioError, NotReadError, Reader, Section, check_rate, frames_at_once, told_s
 
 _BEHIND_BYTES = 1 << 16
 """More than lies behind the sound of most files."""
@@ -38,30 +38,16 @@ def open_soundfile(path):
         raise AudioError(f"not readable as audio ({error.error_string.rstrip('.')})") from error
 
 
-class SndfileReader:
-    """A stream, read with libsndfile.
+class SndfileReader(Reader):
+    """A stream, read with libsndfile, which leaves out nothing.
 
     Args:
         path: Path-like.
         stream: `streams.Stream`.
-
-    Attributes:
-        sample_rate_hz: Integer.
-        channels: Integer.
-        frames: Integer, samples a channel that it is going to give, or None where that is not known.
-        whole_s: Float, seconds that there would be if nothing were missing, or None where that is not known.
-        lost_s: Float, seconds of what was left out: libsndfile leaves out nothing.
-        has_given_up: Boolean, there may be more that another library can read; known behind the last block.
-
-    Raises:
-        NotReadError: libsndfile cannot read it.
-        AudioError: Nobody can use it.
     """
 
-    lost_s = 0.0
-
     def __init__(self, path, stream):
-        self._stream, self.has_given_up = stream, False
+        self._stream = stream
         with contextlib.ExitStack() as closing:
             self._file, self._source = self._open(path, closing)
             self.sample_rate_hz = check_rate(self._file.samplerate)
@@ -74,10 +60,8 @@ class SndfileReader:
                 self.whole_s = self.frames / self.sample_rate_hz
             self._closing = closing.pop_all()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self):
+        """Closes the file."""
         self._closing.close()
 
     def blocks(self):

@@ -79,6 +79,32 @@ class Stream:
     is_cut: bool = False
 
 
+class Reader:
+    """Context of a stream that a library reads; each library has its own.
+
+    Attributes:
+        sample_rate_hz: Integer.
+        channels: Integer.
+        frames: Integer, samples a channel that it is going to give, an estimate of some; None where it is not known.
+        whole_s: Float, seconds that there would be if nothing were missing, or None where that is not known.
+        lost_s: Float, seconds of what was left out up to now.
+        has_given_up: Boolean, there may be more that another library can read; known behind the last block.
+
+    Raises:
+        NotReadError: The library cannot read it.
+        AudioError: Nobody can use it.
+    """
+
+    lost_s = 0.0
+    has_given_up = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Section(io.RawIOBase):
     """A stretch of a file as a file of its own.
 

@@ -3,8 +3,8 @@
 import os
 
 import loader
-from wavegan_asmr import storage, words
-from wavegan_asmr.config import PRESETS, Config, merge, model_settings
+from wavegan_asmr import words
+from wavegan_asmr.config import PRESETS, Config, check_recordings, merge, model_settings
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.settings import absolute_paths, check_effects
@@ -32,11 +32,8 @@ def resolve_config(train_dir, given):
     # Fine-tuning that was stopped before its first checkpoint has not begun: what it begins from may have moved.
     if train_dir.has_config and (train_dir.steps() or not source):
         stored = train_dir.read_config()
-        if stored.data_dir and "data_dir" not in given and storage.is_gone(stored.data_dir):
-            raise UserError(
-                "the recordings of this training are not where it found them; say where they are now: "
-                f"--data_dir FOLDER. Received: {stored.data_dir!r}."
-            )
+        if stored.data_dir and "data_dir" not in given:
+            check_recordings(stored)
         # An imported training has no recordings yet: what is learned from them is still open.
         config = merge(stored, given, ("model", "training") if stored.data_dir else ("model",))
     elif source:
