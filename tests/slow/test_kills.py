@@ -60,12 +60,18 @@ def test_trainings(start_command, command, recordings, tmp_path, seed):
     known, killed_saving = [], 0
     for _ in range(KILLS):
         process = start_command(*line)
-        if random.random() < 0.2:
+        moment = random.random()
+        if moment < 0.2:
             # While it starts.
             output = kill(process, random.uniform(0, 6))
         else:
             wait_until(lambda known=known: train_dir.steps()[-1:] > known[-1:], process)
-            output = kill(process, random.uniform(0, 1.5))
+            if moment < 0.5:
+                # In the midst of a save, which evaluations leave little time for.
+                wait_until(lambda: list((tmp_path / "train").glob(".saving.*")), process)
+                output = kill(process, random.uniform(0, 0.02))
+            else:
+                output = kill(process, random.uniform(0, 1.5))
         if known and "resuming" in output:
             assert f"resuming  step {known[-1]}\n" in output
         steps = check_checkpoints(train_dir)
