@@ -385,7 +385,7 @@ def test_stopping_leaves_no_process(tmp_path):
             break
     process.send_signal(signal.SIGTERM)
     assert "stopped" in process.stderr.read()
-    assert process.wait() == 0
+    assert process.wait() == 128 + signal.SIGTERM
 
     def is_group_gone():
         try:

@@ -84,10 +84,12 @@ def test_a_closed_terminal_sends_its_signal_twice():
 
 
 def test_a_second_ctrl_c_interrupts_what_is_cleaned_up():
-    process = start("try:\n    sleep()\nexcept KeyboardInterrupt:\n    time.sleep(60)")
+    process = start(
+        "try:\n    sleep()\nexcept KeyboardInterrupt:\n    print('cleaning up', flush=True)\n    time.sleep(60)"
+    )
     read_until(process, "ready")
     process.send_signal(signal.SIGINT)
-    read_until(process, "clean")
+    read_until(process, "cleaning up")
     process.send_signal(signal.SIGINT)
     assert finish(process) == (130, "", "stopped\n")
 
