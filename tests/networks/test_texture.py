@@ -18,33 +18,38 @@ def test_spectrogram_equals_scipys(window_len):
     _, _, spectra = scipy.signal.stft(
         X, nperseg=window_len, noverlap=window_len * 3 // 4, boundary="even", padded=False, axis=1
     )
-    power = np.abs(2 * spectra[:, :-1]) ** 2  # [batch, bins, channels, frames]
+    power = np.abs(2 * spectra) ** 2  # [batch, bins, channels, frames]
     expected = np.transpose(np.log(power + 1e-6 * POWER) / 2, [0, 2, 3, 1])
     np.testing.assert_allclose(texture.log_spectrogram(X, window_len, POWER), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_means_and_deviations_equal_numpys():
-    found = texture.statistics(X, POWER)
-    levels = texture.log_spectrogram(X, 512, POWER).numpy().astype(np.float64)
-    np.testing.assert_allclose(found[0], levels.mean(axis=2), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found[1], levels.std(axis=2), rtol=1e-2, atol=1e-3)
-    assert len(found) == 2 + 2 * 4 + 2 + 2 * 2 + 2 + 2  # windows of 129, 33 and 9 frames
-    assert [part.shape[1] for part in found] == [2] * len(found)
+    means, deviations = texture.statistics(X, 512, POWER)[0]
+    levels = texture.log_spectrogram(X, 512, POWER).numpy().astype(np.float64)[..., :-1]
+    np.testing.assert_allclose(means, levels.mean(axis=2), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(deviations, levels.std(axis=2), rtol=1e-2, atol=1e-3)
 
 
-def test_louder_moves_only_means():
-    quiet, loud = texture.statistics(1e6 * X, POWER), texture.statistics(1e7 * X, POWER)
-    is_mean = [part.shape[2] != texture.BANDS and i % 2 == 0 for i, part in enumerate(quiet)]
-    for moves, a, b in zip(is_mean, quiet, loud):
-        np.testing.assert_allclose(b - a, np.full(a.shape, np.log(10) if moves else 0), atol=2e-2)
+@pytest.mark.parametrize(("window_len", "scales"), [(512, 4), (2048, 2), (8192, 1)])
+def test_scales(window_len, scales):
+    shapes = [part.shape for part in texture.statistics(X, window_len, POWER)]
+    assert shapes == [(2, 3, 2, window_len // 2), (2 * scales, 3, 2, texture.BANDS)]
+
+
+@pytest.mark.parametrize("window_len", texture.WINDOWS)
+def test_louder_moves_only_means(window_len):
+    (means, deviations), changes = texture.statistics(1e6 * X, window_len, POWER)
+    (loud_means, loud_deviations), loud_changes = texture.statistics(1e7 * X, window_len, POWER)
+    np.testing.assert_allclose(loud_means - means, np.full(means.shape, np.log(10)), atol=2e-2)
+    np.testing.assert_allclose(loud_deviations, deviations, atol=2e-2)
+    np.testing.assert_allclose(loud_changes, changes, atol=2e-2)
 
 
 def test_rises_and_falls():
     """A sound that swells slowly and stops has more of its change in the falls, and reversed in the rises."""
     envelope = np.tile(np.linspace(0.01, 1, 4096) ** 2, 4)[:, None]
     x = (X[:1] * envelope).astype(np.float32)
-    slow = texture.statistics(x, POWER)[5]  # window 512, scale 3
-    reversed_ = texture.statistics(x[:, ::-1], POWER)[5]
+    slow, reversed_ = (texture.statistics(each, 512, POWER)[1][3] for each in (x, x[:, ::-1]))  # scale 3
     assert np.mean(slow) < -0.1 and np.mean(reversed_) > 0.1
 
 
@@ -68,13 +73,15 @@ def test_energy_distance_equals_its_formula():
     flat_x, flat_y = x.reshape(7, -1), y.reshape(7, -1)
     expected = 2 * scipy.spatial.distance.cdist(flat_x, flat_y).mean()
     expected -= scipy.spatial.distance.pdist(flat_x).mean() + scipy.spatial.distance.pdist(flat_y).mean()
-    np.testing.assert_allclose(texture.energy_distance(x, y), expected / np.sqrt(10), rtol=1e-6)
+    for far in (0, 30):
+        found = texture.energy_distance((flat_x + far).astype(np.float32), (flat_y + far).astype(np.float32))
+        np.testing.assert_allclose(found, expected / np.sqrt(10), rtol=1e-5)
 
 
 def test_energy_distance_of_numbers_equals_scipys():
     """SciPy's is of distributions, with the distance of a point from itself, and its square root."""
-    x, y = np.random.default_rng(2).normal(0, 1, [2, 400])
-    y = 2 * y + 0.5
+    x, y = np.random.default_rng(2).normal(0, 1, [2, 400]).astype(np.float32)
+    y = 2 * y + np.float32(0.5)
     expected = scipy.stats.energy_distance(x, y) ** 2
     np.testing.assert_allclose(texture.energy_distance(x[:, None], y[:, None]), expected, atol=0.01)
 
@@ -89,6 +96,82 @@ def test_same_sounds_have_distance_zero_on_average():
     x, y = random.normal(0, 0.1, [2, 8, 4096, 1]).astype(np.float32)
     louder = texture.distance(x, 1.2 * y, POWER)
     assert louder > np.mean(found) + 10 * np.std(found)
+
+
+def plain_distance(x, y, power):
+    """The distance as it is defined, by TensorFlow's own transforms and gradients, without the highest frequency."""
+
+    def describe(x):
+        for window_len in (each for each in texture.WINDOWS if each < x.shape[1]):
+            levels = plain_levels(x, window_len)
+            yield tf.reduce_mean(levels, axis=2)
+            yield tf.sqrt(tf.math.reduce_variance(levels, axis=2) + 1e-4)
+            weights = tf.signal.linear_to_mel_weight_matrix(32, window_len // 2, 16000, 60.0, 8000.0)
+            bands = tf.tensordot(levels, weights / tf.reduce_sum(weights, axis=0), 1)
+            for scale in (each for each in (1, 3, 9, 27, 81) if 4 * each <= bands.shape[2]):
+                means = tf.add_n([bands[:, :, i : bands.shape[2] - scale + 1 + i] for i in range(scale)]) / scale
+                changes = means[:, :, scale:] - means[:, :, :-scale]
+                rms = [tf.sqrt(tf.reduce_mean(tf.nn.relu(each) ** 2, axis=2) + 1e-4) for each in (changes, -changes)]
+                yield tf.sqrt(tf.reduce_mean(changes**2, axis=2) + 1e-4)
+                yield rms[0] - rms[1]
+        yield plain_repetition(x)
+
+    def plain_levels(x, window_len):
+        padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
+        spectra = tf.signal.stft(padded, window_len, window_len // 4)[..., :-1] * 4 / window_len
+        powers = tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
+        return tf.math.log(powers + 1e-6 * power + 1e-12) / 2
+
+    def plain_repetition(x):
+        samples = x.shape[1]
+        x = x - tf.reduce_mean(x, axis=1, keepdims=True)
+        hops = [(samples // 16, 8), (samples // 64, 3), (samples // 256, 3)]
+        lags = [hop * n for hop, most in hops for n in range(1, most + 1)]
+        means = [tf.reduce_mean(x[:, lag:] * x[:, :-lag], axis=1) for lag in lags]
+        return tf.stack(means, axis=2) / (tf.reduce_mean(x**2, axis=1)[:, :, None] + 1e-12)
+
+    def mean_distance(x, y, pairs):
+        squares = tf.reduce_mean((x[:, None] - y[None]) ** 2, axis=[2, 3])
+        return tf.reduce_sum(tf.sqrt(squares + 1e-8) * pairs) / tf.reduce_sum(pairs)
+
+    def plain_energy_distance(x, y):
+        every = tf.ones([x.shape[0]] * 2)
+        other = every - tf.eye(x.shape[0])
+        return 2 * mean_distance(x, y, every) - mean_distance(x, x, other) - mean_distance(y, y, other)
+
+    return tf.add_n([plain_energy_distance(*pair) for pair in zip(describe(x), describe(y))])
+
+
+def with_gradient(function, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        found = function(x)
+    return found, tape.gradient(found, x)
+
+
+@pytest.mark.parametrize("is_copy", [False, True], ids=["different", "points that are equal"])
+@pytest.mark.parametrize(("samples", "channels"), [(4096, 1), (16384, 2)])
+def test_distance_and_gradient_equal_their_definition(samples, channels, is_copy):
+    random = np.random.default_rng(6)
+    x, y = random.normal(0, 0.1, [2, 4, samples, channels])
+    x = scipy.signal.lfilter([0.4], [1, -0.9], x, axis=1)
+    if is_copy:
+        x[0], x[2] = y[0], x[1]
+    x, y = (tf.constant(each, tf.float32) for each in (x, y))
+    found, gradient = with_gradient(lambda x: texture.distance(x, y, POWER), x)
+    expected, plain_gradient = with_gradient(lambda x: plain_distance(x, y, POWER), x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert np.linalg.norm(gradient - plain_gradient) < 1e-3 * np.linalg.norm(plain_gradient)
+
+
+@pytest.mark.parametrize("samples", [4096, 16384])
+def test_turns_have_the_mean_of_all_windows(samples):
+    x, y = np.random.default_rng(7).normal(0, 0.1, [2, 3, samples, 1]).astype(np.float32)
+    turns = len([each for each in texture.WINDOWS if each < samples])
+    taken = tf.function(lambda turn: texture.distance(x, 1.5 * y, POWER, turn))
+    found = [float(taken(tf.constant(turn, tf.int64))) for turn in range(turns + 1)]
+    assert found[turns] == found[0] and len(set(found)) == turns
+    assert np.mean(found[:turns]) == pytest.approx(float(texture.distance(x, 1.5 * y, POWER)), rel=1e-5)
 
 
 def hear(change, level=0.1):

@@ -4,6 +4,9 @@ Rain, fire and surf are told apart, and recognised when made anew, by a few stat
 unsteady, at what rates (McDermott and Simoncelli 2011). A discriminator must first discover them; here they are given.
 """
 
+import functools
+
+import numpy as np
 import tensorflow as tf
 
 WINDOWS = (512, 2048, 8192)
@@ -19,14 +22,19 @@ BANDS = 32
 POSITIONS = 16
 """Of a generator's first layer, after which it repeats itself: those of WaveGAN's latent grid."""
 
-_REPEATS = 8
-"""Of these positions, half a slice, are looked at: lines of a comb that repeats more rarely than every 1024 samples are
+_FINEST = 16 * POSITIONS
+"""Positions after two strides of 4."""
+
+_LAGS = (*(16 * n for n in range(1, POSITIONS // 2 + 1)), *(4 * n for n in range(1, 4)), *range(1, 4))
+"""In finest positions. Half a slice is looked at: lines of a comb that repeats more rarely than every 1024 samples are
 too close for the longest window."""
 
 _POWER_FLOOR = 1e-12
 """Of digital silence, whose logarithm is infinite."""
 _VARIANCE_FLOOR = 1e-4
 """Of levels in nepers, under a root, whose gradient is infinite at zero."""
+_SQUARE_FLOOR = 1e-8
+"""Of distances, under a root."""
 _MEL_RATE_HZ, _MEL_FROM_HZ = 16000, 60.0
 
 
@@ -36,43 +44,44 @@ def log_spectrogram(x, window_len, power):
     The audio is mirrored at its ends, or they would hardly count; silence there would be a step, and so a click.
 
     Args:
-        x: float32 `[batch, samples, channels]`, samples >= window_len.
+        x: float32 `[batch, samples, channels]`, samples > window_len and a multiple of a quarter of it.
         window_len: Integer, samples, a multiple of 4.
-        power: Scalar, the mean square of the recordings.
+        power: Scalar, the mean square of the recordings; without gradient.
 
     Returns:
-        float32 `[batch, channels, frames, window_len / 2]`, nepers (8.7 dB), without half the sample rate; 0 for a
-        full-scale sine.
+        float32 `[batch, channels, frames, window_len / 2 + 1]`, nepers (8.7 dB); 0 for a full-scale sine.
     """
     window = tf.signal.hann_window(window_len)
     padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
-    spectra = tf.signal.stft(padded, window_len, window_len // 4, window_fn=lambda length, dtype: window)[..., :-1]
-    scale = 2 / tf.reduce_sum(window)
-    return tf.math.log(scale**2 * _powers(spectra) + FLOOR**2 * power + _POWER_FLOOR) / 2
+    frames = _frames(padded, window_len) * (2 * window / tf.reduce_sum(window))
+    return _levels(frames, FLOOR**2 * power + _POWER_FLOOR)
 
 
-def statistics(x, power):
-    """Describes each slice by statistics of its spectrograms of each of `WINDOWS`.
+def statistics(x, window_len, power):
+    """Describes each slice by statistics of its spectrogram.
 
-    With L[t, f] the levels of a spectrogram and B[t, b] their mean in each of `BANDS`:
+    With L[t, f] the levels of the spectrogram, without half the sample rate, and B[t, b] their mean in each of `BANDS`:
 
         mean and standard deviation of L over time, for each frequency;
         RMS of H_s over time, and RMS of its rises less RMS of its falls, for each band and s = 1, 3, 9, ..., where
         H_s[t] is the mean of B over the s frames from t on, less its mean over the s frames before (Haar wavelets).
 
     Args:
-        x: float32 `[batch, samples, channels]`.
+        x: float32 `[batch, samples, channels]`, see `log_spectrogram`.
+        window_len: Integer, of `WINDOWS`, samples.
         power: Scalar, the mean square of the recordings.
 
     Returns:
-        List of float32 `[batch, channels, n]`, nepers, of different n.
+        Two tensors, nepers: float32 `[2, batch, channels, window_len / 2]` and `[2 scales, batch, channels, BANDS]`.
     """
-    return [
-        each
-        for window_len in WINDOWS
-        if window_len < x.shape[1]
-        for each in _statistics_of_levels(log_spectrogram(x, window_len, power))
-    ]
+    levels = log_spectrogram(x, window_len, power)
+    means = tf.reduce_mean(levels, axis=2)
+    variances = tf.reduce_mean((levels - means[:, :, None]) ** 2, axis=2)
+    # As one product of two matrices: of batches, oneDNN in TensorFlow 2.21 reads beyond the end and crashes.
+    bands = tf.tensordot(levels, tf.pad(_bands(window_len // 2), [[0, 1], [0, 0]]), 1)
+    # Cut here, where it is least.
+    moments = tf.stack([means, tf.sqrt(variances + _VARIANCE_FLOOR)])[..., :-1]
+    return moments, tf.stack(list(_changes(bands)))
 
 
 def repetition(x):
@@ -87,14 +96,12 @@ def repetition(x):
     Returns:
         float32 `[batch, channels, 14]`, at most about 1; 0 where nothing repeats.
     """
-    samples = x.shape[1]
-    hop = samples // POSITIONS
-    lags = [hop * n for n in range(1, _REPEATS + 1)] + [hop * n // finer for finer in (4, 16) for n in range(1, 4)]
+    samples, channels = x.shape[1:]
     centred = tf.transpose(x - tf.reduce_mean(x, axis=1, keepdims=True), [0, 2, 1])
-    powers = _powers(tf.signal.rfft(centred, [2 * samples]))
-    sums = tf.signal.irfft(tf.cast(powers, tf.complex64), [2 * samples])
-    means = tf.gather(sums, lags, axis=2) / tf.constant([1 - lag / samples for lag in lags])
-    return means / (sums[:, :, :1] + samples * _POWER_FLOOR)
+    # All lags are multiples of the finest positions, so their products are sums along diagonals of one matrix.
+    positions = tf.reshape(centred, [-1, _FINEST, samples // _FINEST])
+    means = tf.reshape(_sums_of_products(positions), [-1, channels, 1 + len(_LAGS)])
+    return means[:, :, 1:] / (means[:, :, :1] + samples * _POWER_FLOOR)
 
 
 def energy_distance(x, y):
@@ -104,66 +111,153 @@ def energy_distance(x, y):
     as much as for the right mean. Distances are root mean squares over the dimensions.
 
     Args:
-        x, y: float32 `[n, ...]` of one shape, n >= 2.
+        x, y: float32 `[..., n, dimensions]` of one shape, n >= 2; y without gradient.
 
     Returns:
-        Scalar, in the unit of x.
+        float32 `[...]`, in the unit of x.
     """
-    return 2 * tf.reduce_mean(_distances(x, y)) - _mean_distance_within(x) - _mean_distance_within(y)
+    n, dimensions = x.shape[-2:]
+    # By products of points, |a - b|^2 = |a|^2 + |b|^2 - 2 ab, which rounding spoils far from the origin.
+    points = tf.concat([x, y], axis=-2) - tf.stop_gradient(tf.reduce_mean(y, axis=-2, keepdims=True))
+    squares = tf.reduce_sum(points**2, axis=-1)
+    products = tf.matmul(points, points, transpose_b=True)
+    squares = tf.nn.relu(squares[..., :, None] + squares[..., None, :] - 2 * products) / dimensions
+    # A root of zero has no gradient. The pairs of x and y are there twice, and of a point and itself not at all.
+    across, within = np.full([n, n], 1 / n**2), (np.eye(n) - 1) / (n * (n - 1))
+    weights = np.block([[within, across], [across, within]]).astype(np.float32)
+    return tf.reduce_sum(weights * tf.sqrt(squares + _SQUARE_FLOOR), axis=[-2, -1])
 
 
-def distance(x, y, power):
+def distance(x, y, power, turn=None):
     """The sum of the energy distances of the `statistics` and the `repetition` of two batches of audio.
 
     Args:
-        x, y: float32 `[batch, samples, channels]`, batch >= 2.
+        x, y: float32 `[batch, samples, channels]`, batch >= 2; y, the recordings, is without gradient.
         power: Scalar, the mean square of the recordings.
+        turn: int64 scalar, which of `WINDOWS` stands for all, counted again from the first after the last; or None for
+            all. The mean over the turns is the sum.
 
     Returns:
         Scalar, nepers; 0 on average for the same sounds.
     """
-    described = ([*statistics(each, power), repetition(each)] for each in (x, y))
-    return tf.add_n([energy_distance(*pair) for pair in zip(*described)])
+    windows = [window_len for window_len in WINDOWS if window_len < x.shape[1]]
+
+    def hear(window_len):
+        return _distance(*(statistics(each, window_len, power) for each in (x, y)))
+
+    if turn is None:
+        heard = tf.add_n([hear(window_len) for window_len in windows])
+    else:
+        heard = len(windows) * tf.switch_case(
+            tf.cast(turn % len(windows), tf.int32), [functools.partial(hear, each) for each in windows]
+        )
+    return heard + _distance(*([repetition(each)[None]] for each in (x, y)))
 
 
-def _powers(spectra):
-    return tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
+def _frames(x, window_len):
+    """Frames of audio `[batch, channels, samples]`, a quarter apart: `[batch, channels, frames, window_len]`."""
+    batch, channels, samples = x.shape
+    hop = window_len // 4
+    hops = samples // hop
+    frames = hops - 3
+
+    @tf.custom_gradient
+    def cut(x):
+        x = tf.reshape(x, [batch, channels, hops, hop])
+        # TensorFlow's own gradient of a slice is several times slower than padding.
+        return tf.concat([x[:, :, i : i + frames] for i in range(4)], axis=3), overlap
+
+    def overlap(dy):
+        parts = enumerate(tf.split(dy, 4, axis=3))
+        dx = tf.add_n([tf.pad(part, [[0, 0], [0, 0], [i, 3 - i], [0, 0]]) for i, part in parts])
+        return tf.reshape(dx, [batch, channels, samples])
+
+    return cut(x)
 
 
-def _statistics_of_levels(levels):
-    frames, bins = levels.shape[2:]
-    yield tf.reduce_mean(levels, axis=2)
-    yield tf.sqrt(tf.math.reduce_variance(levels, axis=2) + _VARIANCE_FLOOR)
-    # As one product of two matrices: of batches, oneDNN in TensorFlow 2.21 reads beyond the end and crashes.
-    bands = tf.tensordot(levels, _bands(bins), 1)
+def _levels(frames, floor):
+    """log(|FFT|^2 + floor) / 2: `[..., window_len]` -> `[..., window_len / 2 + 1]`.
+
+    The gradient of log(|S|^2) / 2 with respect to S is S / |S|^2, and that of the transform the inverse transform: of
+    a spectrum of which TensorFlow counts all frequencies but the lowest and the highest twice.
+    """
+    window_len = frames.shape[-1]
+    counts = np.full(window_len // 2 + 1, window_len / 2, np.float32)
+    counts[[0, -1]] = window_len
+
+    @tf.custom_gradient
+    def compute(frames):
+        spectra = tf.signal.rfft(frames)
+        real, imaginary = tf.math.real(spectra), tf.math.imag(spectra)
+        powers = real**2 + imaginary**2 + floor
+
+        def gradient(dlevels):
+            weights = tf.cast(dlevels / powers * counts, tf.complex64)
+            return tf.signal.irfft(weights * spectra, [window_len])
+
+        return tf.math.log(powers) / 2, gradient
+
+    return compute(frames)
+
+
+def _changes(bands):
+    """RMS of the changes of levels `[batch, channels, frames, BANDS]`, and of rises less falls, for each scale."""
     sums = tf.cumsum(tf.pad(bands, [[0, 0], [0, 0], [1, 0], [0, 0]]), axis=2)
     scale = 1
-    while 4 * scale <= frames:
-        means = (sums[:, :, scale:] - sums[:, :, :-scale]) / scale
-        changes = means[:, :, scale:] - means[:, :, :-scale]
-        yield _rms(changes)
-        yield _rms(tf.nn.relu(changes)) - _rms(tf.nn.relu(-changes))
+    while 4 * scale <= bands.shape[2]:
+        # Means over the next frames less means over those before.
+        changes = _second_differences(sums, scale) / scale
+        rises, falls = (tf.reduce_mean(tf.nn.relu(each) ** 2, axis=2) for each in (changes, -changes))
+        yield tf.sqrt(rises + falls + _VARIANCE_FLOOR)
+        yield tf.sqrt(rises + _VARIANCE_FLOOR) - tf.sqrt(falls + _VARIANCE_FLOOR)
         scale *= 3
+
+
+@tf.custom_gradient
+def _second_differences(x, lag):
+    """x[t] - 2 x[t + lag] + x[t + 2 lag] of `[batch, channels, frames, bands]`."""
+
+    def gradient(dy):
+        # TensorFlow's own gradient of a slice is several times slower than padding.
+        before, at, behind = (tf.pad(dy, [[0, 0], [0, 0], [i * lag, (2 - i) * lag], [0, 0]]) for i in range(3))
+        return before - 2 * at + behind, None
+
+    frames = x.shape[2] - 2 * lag
+    before, at, behind = (x[:, :, i * lag : i * lag + frames] for i in range(3))
+    return before - 2 * at + behind, gradient
+
+
+def _distance(x, y):
+    """Sum of the energy distances of descriptions, each a list of `[kinds, batch, channels, n]`."""
+    distances = []
+    for pair in zip(x, y):
+        kinds, batch = pair[0].shape[:2]
+        distances.append(tf.reduce_sum(energy_distance(*(tf.reshape(each, [kinds, batch, -1]) for each in pair))))
+    return tf.add_n(distances)
+
+
+@tf.custom_gradient
+def _sums_of_products(positions):
+    """Mean products at no distance and at each of `_LAGS`, times all: `[n, _FINEST, samples]` -> `[n, 1 + lags]`."""
+    products = tf.matmul(positions, positions, transpose_b=True)
+    sums = tf.matmul(tf.reshape(products, [-1, _FINEST**2]), _diagonals())
+
+    def gradient(dsums):
+        dproducts = tf.reshape(tf.matmul(dsums, _diagonals(), transpose_b=True), [-1, _FINEST, _FINEST])
+        # The weights are symmetric, as the products are.
+        return 2 * tf.matmul(dproducts, positions)
+
+    return sums, gradient
+
+
+@functools.cache
+def _diagonals():
+    """Weights of the products of positions at no distance and at each of `_LAGS`: `[_FINEST^2, 1 + lags]`."""
+    weights = [(np.eye(_FINEST, k=lag) + np.eye(_FINEST, k=-lag)) / 2 / (1 - lag / _FINEST) for lag in (0, *_LAGS)]
+    return np.stack(weights, axis=-1).reshape(_FINEST**2, -1).astype(np.float32)
 
 
 def _bands(bins):
     """Weights of the means of levels in `BANDS` bands, triangles on the mel scale of 16 kHz: `[bins, BANDS]`."""
     weights = tf.signal.linear_to_mel_weight_matrix(BANDS, bins, _MEL_RATE_HZ, _MEL_FROM_HZ, _MEL_RATE_HZ / 2)
     return weights / tf.reduce_sum(weights, axis=0)
-
-
-def _rms(changes):
-    return tf.sqrt(tf.reduce_mean(changes**2, axis=2) + _VARIANCE_FLOOR)
-
-
-def _distances(x, y):
-    """Distances of each of x from each of y: `[n, n]`."""
-    squares = (x[:, None] - y[None]) ** 2
-    # A root of zero, as of a point from itself, has no gradient.
-    return tf.sqrt(tf.reduce_mean(squares, axis=list(range(2, len(squares.shape)))) + 1e-8)
-
-
-def _mean_distance_within(x):
-    n = x.shape[0]
-    distances = _distances(x, x)
-    return (tf.reduce_sum(distances) - tf.linalg.trace(distances)) / (n * (n - 1))
