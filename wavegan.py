@@ -79,6 +79,7 @@ def build_generator(
     post_filter_len=0,
     noise=False,
     relative_noise=False,
+    noise_bits=32,
     dtype="float32",
 ):
     """Builds the generator: latent vectors -> audio (paper, table 3).
@@ -95,6 +96,7 @@ def build_generator(
             channels to all channels, and its output is limited to [-1, 1].
         noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         relative_noise: Boolean, some of the noise in proportion to the level of what it is added to.
+        noise_bits: 16 or 32, random bits of each number of the noise.
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
 
     Returns:
@@ -124,7 +126,7 @@ def build_generator(
     for i, (stride, width) in enumerate(zip(STRIDES[slice_len], [*widths[1:], channels])):
         name = f"upconv_{i}"
         if noise:
-            x = NoiseInput(i, relative_noise, dtype=dtype, name=f"{name}_noise")(x, seeds)
+            x = NoiseInput(i, relative_noise, noise_bits, dtype=dtype, name=f"{name}_noise")(x, seeds)
         if upsample == "zeros":
             conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
         else:

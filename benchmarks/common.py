@@ -88,12 +88,13 @@ class ContestantError(UserError):
     """A contestant cannot take part; the message names it and the reason."""
 
 
-def timed(step, untimed=0):
+def timed(step, untimed=0, repeats=1):
     """Returns a turn, see `Contestant`, that repeats a step: the figure "seconds" is its mean duration.
 
     Args:
         step: Function without arguments.
         untimed: Integer, steps before the measured ones.
+        repeats: Integer, the measured ones are a multiple of it.
     """
 
     def turn(least_s):
@@ -101,8 +102,9 @@ def timed(step, untimed=0):
             step()
         start_s, count = time.perf_counter(), 0
         while count == 0 or time.perf_counter() - start_s < least_s:
-            step()
-            count += 1
+            for _ in range(repeats):
+                step()
+            count += repeats
         return {"seconds": (time.perf_counter() - start_s) / count}
 
     return turn

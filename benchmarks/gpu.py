@@ -20,6 +20,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, topology
+from benchmarks.presets import WITHOUT
 from wavegan_asmr import storage
 from wavegan_asmr.command_line.run import start_tensorflow
 from wavegan_asmr.config import PRESETS, Config
@@ -42,13 +43,6 @@ FORMS = {
     "product": lambda operation, *shape: _PRODUCTS[operation],
 }
 """Names -> what chooses the form of a map; None leaves it to the project."""
-
-WITHOUT = {
-    "genr_noise": {"wavegan_genr_noise": False, "wavegan_genr_noise_relative": False},
-    "genr_texture": {"wavegan_genr_texture": 0.0},
-    "disc_phaseshuffle": {"wavegan_disc_phaseshuffle": 0},
-}
-"""Parts of an iteration -> the settings that leave them out."""
 
 PARTS = ("iterations", "generators", "convolutions")
 

@@ -4,13 +4,21 @@ import dataclasses
 
 from absl import flags
 
-from benchmarks import common, contestants, topology
+from benchmarks import common, contestants, presets, topology
+from wavegan_asmr.config import PRESETS
+from wavegan_asmr.errors import UserError
 
 USAGE = """Seconds of an iteration (5 updates of the discriminator, 1 of the generator, wgan-gp, phase shuffle 2)
 of this project, a textbook Keras implementation and PyTorch, by turns.
 
     python -m benchmarks.train_step
     python -m benchmarks.train_step --dims 16,32,64 --batches 16,64 --slice_lens 16384,65536 --most_tflop 50
+
+With --presets, what an iteration of these costs with all its parts and without each of them, in units of the networks
+alone; with --against CHECKOUT the same of another checkout of this project, by turns.
+
+    python -m benchmarks.train_step --presets asmr --against ../before
+    python -m benchmarks.train_step --presets asmr --channels 2 --slice_lens 65536 --against ../before
 """
 
 flags.DEFINE_list("dims", ["16", "64"], "Widths of the networks.")
@@ -18,6 +26,10 @@ flags.DEFINE_list("batches", ["16", "64"], "Slices of a batch.")
 flags.DEFINE_list("slice_lens", ["16384"], "Samples of a slice.")
 flags.DEFINE_float("most_tflop", 2.0, "Leave out cases whose iteration takes more TFLOP.", lower_bound=0)
 flags.DEFINE_list("contestants", [], f"Which to measure, among {', '.join(contestants.NAMES)}; default: all.")
+flags.DEFINE_list("presets", [], f"Iterations of presets instead, among {', '.join(PRESETS)}.")
+flags.DEFINE_list("channels", ["1"], "With --presets: audio channels.")
+flags.DEFINE_enum("precision", "bfloat16", list(contestants.PRECISIONS), "With --presets: their arithmetic.")
+flags.DEFINE_string("against", "", "With --presets: another checkout of this project, which takes turns with this one.")
 flags.adopt_module_key_flags(common)
 
 _HEADER = (
@@ -37,6 +49,44 @@ _HEADER = (
 
 def main(arguments):
     common.no_arguments(arguments)
+    if flags.FLAGS.presets:
+        _measure_presets()
+    elif flags.FLAGS.against:
+        raise UserError(
+            "--against has an effect with --presets only, as --presets asmr; add it or leave --against out."
+        )
+    else:
+        _measure_grid()
+
+
+def _measure_presets():
+    values = flags.FLAGS
+    presets.check_checkout(values.against)
+    cases = [
+        presets.Case(preset, channels, slice_len, values.precision)
+        for preset in common.names("presets", PRESETS)
+        for channels in common.integers("channels", at_least=1)
+        for slice_len in common.slice_lens("slice_lens")
+    ]
+    machine = common.machine_facts()
+    common.warn_if_busy(machine)
+    results = {case: presets.race(case, values.against, values.rounds, values.turn_s) for case in cases}
+    facts = [
+        dataclasses.asdict(case) | {"outcomes": {", ".join(key): value for key, value in outcomes.items()}}
+        for case, outcomes in results.items()
+    ]
+    common.report(
+        "presets",
+        f"Iterations of presets, {values.precision}",
+        machine,
+        {"against": bool(values.against), "cases": facts},
+        [presets.table(results)],
+        presets.draw(results),
+        values.results_dir,
+    )
+
+
+def _measure_grid():
     values = flags.FLAGS
     cases = [
         topology.Work(slice_len, dim, batch_size)

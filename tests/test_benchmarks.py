@@ -1,8 +1,10 @@
 """Benchmarks: what they compare is the same, they count the work right, and each runs as a command."""
 
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from conftest import ROOT
 from processes import wait_until
 
 import wavegan
-from benchmarks import common, contestants, held_out, sound_sets, textbook, topology
+from benchmarks import common, contestants, held_out, presets, sound_sets, textbook, topology
 from wavegan_asmr.config import SLICE_LENS, Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
@@ -32,7 +34,7 @@ PARTS = ("training", "held_out")
 def benchmark(tmp_path):
     """Function: runs a benchmark as a user does; returns the finished process and the JSON it wrote."""
 
-    def run(name, *arguments, **environment):
+    def run(name, *arguments, written_as=None, **environment):
         out = tmp_path / "results"
         process = subprocess.run(
             [sys.executable, "-m", f"benchmarks.{name}", *QUICK, f"--results_dir={out}", *map(str, arguments)],
@@ -43,6 +45,7 @@ def benchmark(tmp_path):
             env=os.environ | environment,
         )
         assert process.returncode == 0, process.stdout + process.stderr
+        name = written_as or name
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         written = json.loads((out / f"{name}.json").read_text())
         assert written["benchmark"] == name
@@ -204,6 +207,39 @@ def test_train_step_with_pytorch_where_it_is_installed(benchmark):
     assert re.search(r"2, 64, 8192 left out: 0\.\d+ TFLOP", process.stderr)
 
 
+@pytest.fixture
+def other_checkout(tmp_path):
+    """A copy of what a checkout runs."""
+    tracked = subprocess.check_output(["git", "ls-files", "*.py"], cwd=ROOT, text=True).split()
+    for path in (each for each in tracked if not each.startswith(("tests/", "benchmarks/", "docs/"))):
+        (tmp_path / "other" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / "other" / path)
+    return tmp_path / "other"
+
+
+@pytest.mark.slow
+def test_presets_against_another_checkout(benchmark, other_checkout):
+    arguments = ["--presets=asmr", "--slice_lens=4096", "--precision=float32", f"--against={other_checkout}"]
+    process, written = benchmark("train_step", *arguments, written_as="presets")
+    (case,) = written["cases"]
+    header, _, *rows = table_rows(process.stdout)
+    assert [tuple(row[1:3]) for row in rows] == list(itertools.product(presets.VARIANTS, ("project", "against")))
+    assert [row[header.index("units")] for row in rows if row[1:3] == ["networks alone", "against"]] == ["1.00"]
+    assert all(outcome["figures"]["seconds"][0] > 0 for outcome in case["outcomes"].values())
+
+
+def test_the_other_checkout_is_what_is_measured(other_checkout, tmp_path):
+    (other_checkout / "wavegan_asmr" / "training" / "loop.py").write_text("raise OSError('not this one')\n")
+    case = ["--presets=asmr", "--slice_lens=4096", "--precision=float32", f"--against={other_checkout}"]
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.train_step", *case, *QUICK, f"--results_dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.returncode == 2 and process.stderr.splitlines()[-1].endswith("against, whole: not this one")
+
+
 @pytest.mark.parametrize(
     "name, formats, files", [("long-ogg", "OGG", 1), ("short-wav", "WAV", 2), ("mp3", ("MP3", "MPEG"), 1)]
 )
@@ -348,6 +384,8 @@ def test_timed_repeats_a_step_for_a_turn():
     [
         (["train_step", "--dims=big"], "--dims must be whole numbers from 1"),
         (["train_step", "--slice_lens=100"], "--slice_lens must be among 4096"),
+        (["train_step", "--presets=asmr", "--against=/nowhere"], "--against must be a checkout of this project"),
+        (["train_step", "--against=/nowhere"], "--against has an effect with --presets only"),
         (["generate", "--contestants=jax"], "--contestants must be among project-float32"),
         (["loader", "--data_dir=/nowhere"], "no such folder"),
         (["precision", "--runs=runs"], "--data_dir is missing"),

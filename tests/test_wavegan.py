@@ -158,9 +158,10 @@ class TestNoise:
     def build(self, dtype="float32", **settings):
         return wavegan.build_generator(4096, latent_dim=4, dim=1, noise=True, dtype=dtype, **settings)
 
-    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-    def test_function_of_the_latent_vector_alone(self, dtype):
-        generator = self.build(dtype, relative_noise=True)
+    @pytest.mark.parametrize("bits", [16, 32])
+    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+    def test_function_of_the_latent_vector_alone(self, dtype, bits):
+        generator = self.build(dtype, relative_noise=True, noise_bits=bits)
         together = generator(self.z)
         alone = tf.concat([generator(self.z[i : i + 1]) for i in range(5)], 0)
         np.testing.assert_allclose(together, alone, atol=1e-6 if dtype == "float32" else 0.02)
@@ -168,24 +169,27 @@ class TestNoise:
     def test_neighbours_and_permutations_have_other_noise(self):
         seeds = layers.LatentSeeds()
         z = np.array([[0.1, 0.2, 0.3], [np.nextafter(np.float32(0.1), 1), 0.2, 0.3], [0.3, 0.2, 0.1]], np.float32)
-        assert len({tuple(seed) for seed in seeds(z).numpy()}) == 3
+        assert len(set(seeds(z).numpy())) == 3
 
-    def test_noise_is_white_of_the_learned_scales(self):
-        layer = layers.NoiseInput(0)
+    @pytest.mark.parametrize("bits", [16, 32])
+    def test_noise_is_white_of_the_learned_scales(self, bits):
+        layer = layers.NoiseInput(0, bits=bits)
         x = tf.zeros([2, 50_000, 2])
-        assert layer(x, tf.constant([[1, 2], [3, 4]])).numpy().std() == pytest.approx(0.1, rel=0.02)
+        assert layer(x, tf.constant([1, 3])).numpy().std() == pytest.approx(0.1, rel=0.02)
         layer.scale.assign([2.0, 0.0])
-        noise = layer(x, tf.constant([[1, 2], [3, 4]])).numpy()
+        noise = layer(x, tf.constant([1, 3])).numpy()
         assert not noise[:, :, 1].any()
         assert scipy.stats.kstest(noise[0, :, 0] / 2, scipy.stats.uniform(-(3**0.5), 2 * 3**0.5).cdf).pvalue > 0.001
         assert abs(np.corrcoef(noise[0, 1:, 0], noise[0, :-1, 0])[0, 1]) < 0.02
         assert abs(np.corrcoef(noise[0, :, 0], noise[1, :, 0])[0, 1]) < 0.02
-        other = layers.NoiseInput(1)(x, tf.constant([[1, 2], [3, 4]])).numpy()
+        assert noise[:, :, 0].mean() == pytest.approx(0, abs=0.03)
+        other = layers.NoiseInput(1, bits=bits)(x, tf.constant([1, 3])).numpy()
         assert abs(np.corrcoef(noise[0, :, 0], other[0, :, 0])[0, 1]) < 0.02
 
-    def test_relative_noise_is_as_loud_as_each_position(self):
-        layer = layers.NoiseInput(0, relative=True)
-        seeds = tf.constant([[1, 2]])
+    @pytest.mark.parametrize("bits", [16, 32])
+    def test_relative_noise_is_as_loud_as_each_position(self, bits):
+        layer = layers.NoiseInput(0, relative=True, bits=bits)
+        seeds = tf.constant([1])
         levels = np.repeat([0.5, 50.0], 10_000)
         x = tf.constant(levels[None, :, None] * [1.0, -1.0], tf.float32)
         layer(x, seeds)
@@ -195,9 +199,40 @@ class TestNoise:
         for part, level in ((noise[:10_000], 0.5), (noise[10_000:], 50.0)):
             np.testing.assert_allclose(part.std(axis=0), [0.2 * level, 1], rtol=0.02)
 
+    def test_noise_is_that_of_models_that_are_trained(self):
+        """Draws of stateless seeds, which a sum of a latent vector's bits and a layer's number fold into."""
+        z = np.array([[0.25, -0.5, 0.125], [0.75, 0.5, -0.25]], np.float32)
+        noise = layers.NoiseInput(3)(tf.zeros([2, 7, 2]), layers.LatentSeeds()(z)).numpy() / np.float32(0.1)
+        for bits, found in zip(z.view(np.int32).astype(np.int64), noise):
+            sums = [(bits * factors).sum().astype(np.int32) for factors in ([1, 1, 1], [1, 3, 5])]
+            seed = tf.random.experimental.stateless_fold_in(tf.constant(sums), 3)
+            expected = tf.random.stateless_uniform([7, 2], seed, -(3**0.5), 3**0.5)
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def test_gradients_of_added_noise_equal_tensorflows(self):
+        random = np.random.default_rng(0)
+        x, noise, dy = (tf.constant(each, tf.float32) for each in random.normal(0, 1, [3, 2, 9, 4]))
+        scale, relative_scale = (tf.constant(each, tf.float32) for each in random.normal(0, 1, [2, 4]))
+
+        def plain(x, scale, relative_scale):
+            rms = tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + 1e-4)
+            return x + noise * (scale + relative_scale * rms)
+
+        def gradients(add):
+            arguments = x, scale, relative_scale
+            with tf.GradientTape() as tape:
+                tape.watch(arguments)
+                y = add(*arguments)
+            return [y, *tape.gradient(y, arguments, dy)]
+
+        found = gradients(lambda x, *scales: layers.add_noise(x, noise, *scales))
+        for one, other in zip(found, gradients(plain)):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("bits", [16, 32])
     @pytest.mark.parametrize("relative", [False, True])
-    def test_scales_learn(self, relative):
-        generator = self.build(relative_noise=relative)
+    def test_scales_learn(self, relative, bits):
+        generator = self.build(relative_noise=relative, noise_bits=bits)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(generator(self.z, training=True) ** 2)
         scales = [variable for variable in generator.trainable_variables if "_noise/" in variable.path]

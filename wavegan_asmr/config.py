@@ -23,6 +23,7 @@ PRESETS = {
         "train_batch_size": 16,
         "wavegan_genr_noise": True,
         "wavegan_genr_noise_relative": True,
+        "wavegan_genr_noise_bits": 16,
         "wavegan_disc_phaseshuffle_per": "example",
         "wavegan_genr_texture": 5.0,
         "wavegan_loss": "hinge",
@@ -106,6 +107,12 @@ class Config(Settings):
     )
     wavegan_genr_noise_relative: bool = _model(
         False, "With --wavegan_genr_noise: some of the noise in proportion to the level of what it is added to."
+    )
+    wavegan_genr_noise_bits: int = _model(
+        32,
+        "Random bits of each number of the noise; 16 are drawn in half the time.",
+        choices=(16, 32),
+        only_with=("wavegan_genr_noise", (True,)),
     )
     wavegan_genr_pp: bool = _model(False, "A learned post-filter over the generator's audio.")
     wavegan_genr_pp_len: int = _model(

@@ -1,5 +1,8 @@
 """The layers of WaveGAN that Keras does not have, or has slower."""
 
+import functools
+import math
+
 import keras
 import tensorflow as tf
 
@@ -128,6 +131,41 @@ def _gather_inside(x, positions):
     return tf.where(is_inside[..., None], gathered, tf.zeros([], x.dtype))
 
 
+def add_noise(x, noise, scale, relative_scale=None):
+    """Adds noise, scaled for each channel, and in proportion to the RMS of a position's channels.
+
+    TensorFlow's own gradient adds up each scale over all positions by itself; here both are one matrix product.
+
+    Args:
+        x: Tensor `[batch, length, channels]`.
+        noise: Tensor of the shape of `x`; without gradient.
+        scale: Tensor `[channels]`.
+        relative_scale: Tensor `[channels]`, or None for no noise in proportion.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+    scale = tf.cast(scale, x.dtype)
+    if relative_scale is None:
+        return x + noise * scale
+
+    @tf.custom_gradient
+    def add(x, scale, relative_scale):
+        rms = tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)  # [batch, length, 1]
+
+        def gradient(dy):
+            product = dy * noise
+            flat, flat_rms = tf.reshape(product, [-1, channels]), tf.reshape(rms, [1, -1])
+            dscales = tf.matmul(tf.concat([tf.ones_like(flat_rms), flat_rms], axis=0), flat)
+            drms = tf.reshape(tf.matmul(flat, relative_scale[:, None]), tf.shape(rms))
+            return dy + x * (drms / (rms * channels)), dscales[0], dscales[1]
+
+        return x + noise * (scale + relative_scale * rms), gradient
+
+    channels = x.shape[2]
+    return add(x, scale, tf.cast(relative_scale, x.dtype))
+
+
 class PhaseShuffle(keras.layers.Layer):
     """Phase shuffle: a random shift of up to `radius` samples (paper, section 3.3).
 
@@ -176,7 +214,7 @@ class LatentSeeds(keras.layers.Layer):
     """Seeds that are a function of latent vectors, so that a generator with noise is a pure function of its latents.
 
     Input shape: `[batch, latent_dim]`, float32.
-    Output shape: `[batch, 2]`, int32.
+    Output shape: `[batch]`, int32.
     """
 
     def __init__(self, **kwargs):
@@ -187,10 +225,12 @@ class LatentSeeds(keras.layers.Layer):
         bits = tf.bitcast(z, tf.int32)
         # Sums wrap around; odd factors tell apart vectors of the same elements in another order.
         factors = 2 * tf.range(tf.shape(z)[1]) + 1
-        return tf.stack([tf.reduce_sum(bits, axis=1), tf.reduce_sum(bits * factors, axis=1)], axis=1)
+        sums = tf.stack([tf.reduce_sum(bits, axis=1), tf.reduce_sum(bits * factors, axis=1)], axis=1)
+        draw = functools.partial(tf.random.stateless_uniform, [], minval=None, maxval=None, dtype=tf.int32)
+        return tf.stack([draw(seed) for seed in tf.unstack(sums)])
 
     def compute_output_spec(self, z):
-        return keras.KerasTensor([z.shape[0], 2], dtype="int32")
+        return keras.KerasTensor([z.shape[0]], dtype="int32")
 
 
 class NoiseInput(keras.layers.Layer):
@@ -206,15 +246,17 @@ class NoiseInput(keras.layers.Layer):
     Args:
         index: Integer that tells this layer's draws from those of the others.
         relative: Boolean, whether there is relative noise too.
+        bits: 16 or 32, random ones of each number. Drawing them is most of the work.
 
-    Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch, 2]`.
+    Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch]`.
     Output shape: `[batch, length, channels]`.
     """
 
-    def __init__(self, index, relative=False, **kwargs):
+    def __init__(self, index, relative=False, bits=32, **kwargs):
         super().__init__(**kwargs)
         self.index = index
         self.is_relative = relative
+        self.bits = bits
 
     def build(self, x_shape, seeds_shape):
         def add_scale(name, value):
@@ -225,15 +267,16 @@ class NoiseInput(keras.layers.Layer):
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
 
     def call(self, x, seeds):
-        def draw(seed):
-            seed = tf.random.experimental.stateless_fold_in(seed, self.index)
-            return tf.random.stateless_uniform(x.shape[1:], seed, -(3**0.5), 3**0.5)
-
-        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-        scale = self.scale
-        if self.is_relative:
-            scale += self.relative_scale * tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)
-        return x + tf.cast(noise, x.dtype) * scale
+        # An example's noise depends on its own seed. A loop over them would take them one after another.
+        seeds = [[seed, self.index] for seed in tf.unstack(seeds)]
+        if self.bits == 32:
+            noise = tf.stack([tf.random.stateless_uniform(x.shape[1:], seed) for seed in seeds])
+            return add_noise(x, tf.cast(noise * (2 * 3**0.5) - 3**0.5, x.dtype), self.scale, self.relative_scale)
+        halves = [math.prod(x.shape[1:]) // 2]
+        pairs = [tf.random.stateless_uniform(halves, seed, None, None, tf.int32) for seed in seeds]
+        noise = tf.cast(tf.reshape(tf.bitcast(tf.stack(pairs), tf.int16), tf.shape(x)), x.dtype)
+        unit = tf.constant(3**0.5 / 2**15, x.dtype)
+        return add_noise(x, noise, unit * self.scale, unit * self.relative_scale if self.is_relative else None)
 
     def compute_output_shape(self, x_shape, seeds_shape=None):
         return x_shape

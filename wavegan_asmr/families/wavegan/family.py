@@ -87,6 +87,7 @@ class WaveGAN(Family):
             upsample=config.wavegan_genr_upsample,
             noise=config.wavegan_genr_noise,
             relative_noise=config.wavegan_genr_noise_relative,
+            noise_bits=config.wavegan_genr_noise_bits,
             post_filter_len=config.post_filter_len,
             dtype=precision,
         )

@@ -1,0 +1,172 @@
+"""An iteration of a preset and what its parts cost, of this checkout and of another one beside it."""
+
+import dataclasses
+import importlib
+import os
+import sys
+
+import numpy as np
+
+from benchmarks import common
+from benchmarks.common import Contestant, timed
+from benchmarks.contestants import PRECISIONS
+from wavegan_asmr.errors import UserError
+
+WITHOUT = {
+    "genr_texture": {"wavegan_genr_texture": 0.0},
+    "genr_noise": {"wavegan_genr_noise": False, "wavegan_genr_noise_relative": False},
+    "disc_phaseshuffle": {"wavegan_disc_phaseshuffle": 0},
+}
+"""Parts of an iteration -> the settings that leave them out."""
+
+WHOLE, ALONE = "whole", "networks alone"
+VARIANTS = {
+    WHOLE: {},
+    **{f"without {part}": settings for part, settings in WITHOUT.items()},
+    ALONE: {name: value for settings in WITHOUT.values() for name, value in settings.items()},
+}
+"""What is measured -> the settings that differ from the preset's."""
+
+_OURS, _THEIRS = "project", "against"
+_HEADER = (
+    "preset, channels, slice",
+    "what",
+    "checkout",
+    "s / iteration",
+    "best",
+    "x other",
+    "units",
+    "peak memory, GB",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        preset: String.
+        channels, slice_len: Integers.
+        precision: String, see `contestants.PRECISIONS`.
+    """
+
+    preset: str
+    channels: int
+    slice_len: int
+    precision: str
+
+    @property
+    def name(self):
+        return f"{self.preset}, {self.channels}, {self.slice_len}"
+
+
+def race(case, checkout, rounds, turn_s):
+    """Measures all `VARIANTS` of a case by turns.
+
+    Args:
+        case: `Case`.
+        checkout: Path of another checkout of this project to measure too, or "".
+        rounds, turn_s: See `common.race`.
+
+    Returns:
+        Dict of (checkout's name, variant) to `common.Outcome`.
+    """
+    settings = dataclasses.asdict(case)
+    places = {_OURS: None} | ({_THEIRS: checkout} if checkout else {})
+    racing = [
+        Contestant(f"{name}, {variant}", training, settings | {"variant": variant, "checkout": place})
+        for variant in VARIANTS
+        for name, place in places.items()
+    ]
+    outcomes = common.race(racing, rounds, turn_s, f"train_step, {case.name}")
+    return {tuple(name.split(", ")): outcome for name, outcome in outcomes.items()}
+
+
+def table(results):
+    """Returns the Markdown table of a dict of `Case` to what `race` returned.
+
+    A unit is an iteration of the networks alone, of the other checkout where there is one.
+    """
+    rows = []
+    for case, outcomes in results.items():
+        unit = outcomes.get((_THEIRS, ALONE)) or outcomes[_OURS, ALONE]
+        for (checkout, variant), outcome in outcomes.items():
+            other = outcomes.get((_THEIRS, variant)) if checkout == _OURS else None
+            units = common.ratio(unit, outcome)
+            rows.append(
+                [
+                    case.name,
+                    variant,
+                    checkout,
+                    f"{outcome.median():.3f}",
+                    f"{outcome.best():.3f}",
+                    common.ratio(outcome, other),
+                    f"{units:.2f}",
+                    outcome.peak_memory_bytes / 1e9,
+                ]
+            )
+    return common.table(_HEADER, rows)
+
+
+def draw(results):
+    """Draws a dict of `Case` to what `race` returned: a `matplotlib.figure.Figure`."""
+    groups = [f"{case.name}\n{variant}" for case in results for variant in VARIANTS]
+    names = dict.fromkeys(name for outcomes in results.values() for name, _ in outcomes)
+    series = {
+        name: [outcomes[name, variant].median() for outcomes in results.values() for variant in VARIANTS]
+        for name in names
+    }
+    return common.bars(groups, series, "seconds", "One iteration (less is better)")
+
+
+def training(preset, channels, slice_len, precision, variant, checkout):
+    """Turns of iterations of a preset with constant recordings, as `train` runs them; see `Case` and `race`."""
+    make_trainer, config_module, choose_strategy = _import(checkout)
+    import tensorflow as tf
+
+    settings = config_module.PRESETS[preset] | {
+        "data_slice_len": slice_len,
+        "data_num_channels": channels,
+        "train_precision": PRECISIONS[precision],
+    }
+    config = config_module.Config(preset=preset, **settings | VARIANTS[variant])
+    strategy = choose_strategy()
+    trainer = make_trainer(config, strategy)
+    shape = [config.train_batch_size, slice_len, channels]
+    real = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensors(real).repeat()
+    batches = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
+    # Some iterations have a penalty, others not.
+    return timed(lambda: [float(value) for value in trainer.iterate(batches).values()], repeats=config.wavegan_gp_every)
+
+
+def _import(checkout):
+    """Imports what trains from a checkout, or from this one.
+
+    Returns:
+        Function of a config and a strategy that makes a trainer, the module of the settings, and the function that
+        chooses the strategy.
+    """
+    if checkout:
+        for name in [name for name in sys.modules if name.split(".")[0] in ("wavegan_asmr", "wavegan", "loader")]:
+            del sys.modules[name]
+        sys.path.insert(0, os.path.abspath(checkout))
+    if checkout and not os.path.isdir(os.path.join(checkout, "wavegan_asmr")):
+        # From before there was a package.
+        importlib.import_module("cli").start_tensorflow()
+        trainer = importlib.import_module("trainer")
+        return trainer.Trainer, importlib.import_module("config"), trainer.choose_strategy
+    importlib.import_module("wavegan_asmr.command_line.run").start_tensorflow()
+    loop = importlib.import_module("wavegan_asmr.training.loop")
+    family_of = importlib.import_module("wavegan_asmr.families").family_of
+
+    def make_trainer(config, strategy):
+        return family_of(config).make_trainer(family_of(config).settle(config, {}), strategy)
+
+    return make_trainer, importlib.import_module("wavegan_asmr.config"), loop.choose_strategy
+
+
+def check_checkout(path):
+    """Raises UserError unless a path is "" or a checkout of this project."""
+    if path and not os.path.isfile(os.path.join(path, "train_wavegan.py")):
+        raise UserError(f"--against must be a checkout of this project, with its train_wavegan.py. Received: {path!r}.")
