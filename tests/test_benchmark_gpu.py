@@ -40,7 +40,7 @@ def test_measures_each_form(tmp_path):
     "argument, words",
     [
         ("--forms=columns", "--forms must be among chosen, native"),
-        ("--without=noise", "--without must be among genr_noise"),
+        ("--without=noise", "--without must be among genr_texture"),
         ("--clips=many", "--clips must be whole numbers from 1"),
     ],
 )

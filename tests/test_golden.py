@@ -25,7 +25,7 @@ whole updates: with the instructions of AVX2 in place of AVX512 weights differ b
 
 FRESH = {
     "paper": "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=8 --train_batch_size=4",
-    "asmr": "--preset=asmr --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
+    "asmr": "--preset=asmr --wavegan_genr_noise_bits=32 --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
     "finetuned": "--train_init_from={golden}/asmr --train_batch_size=4",
 }
 """Flags of each training when it was begun."""

@@ -227,10 +227,18 @@ class LatentSeeds(keras.layers.Layer):
         factors = 2 * tf.range(tf.shape(z)[1]) + 1
         sums = tf.stack([tf.reduce_sum(bits, axis=1), tf.reduce_sum(bits * factors, axis=1)], axis=1)
         draw = functools.partial(tf.random.stateless_uniform, [], minval=None, maxval=None, dtype=tf.int32)
-        return tf.stack([draw(seed) for seed in tf.unstack(sums)])
+        return _draw_each(draw, sums, tf.int32)
 
     def compute_output_spec(self, z):
         return keras.KerasTensor([z.shape[0]], dtype="int32")
+
+
+def _draw_each(draw, seeds, dtype):
+    """What is drawn from each of `[n, ...]` seeds, stacked."""
+    if seeds.shape[0] is None:
+        return tf.map_fn(draw, seeds, fn_output_signature=dtype)
+    # A loop would take one after another.
+    return tf.stack([draw(seed) for seed in tf.unstack(seeds)])
 
 
 class NoiseInput(keras.layers.Layer):
@@ -267,14 +275,16 @@ class NoiseInput(keras.layers.Layer):
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
 
     def call(self, x, seeds):
-        # An example's noise depends on its own seed. A loop over them would take them one after another.
-        seeds = [[seed, self.index] for seed in tf.unstack(seeds)]
         if self.bits == 32:
-            noise = tf.stack([tf.random.stateless_uniform(x.shape[1:], seed) for seed in seeds])
+            noise = _draw_each(
+                lambda seed: tf.random.stateless_uniform(x.shape[1:], [seed, self.index]), seeds, tf.float32
+            )
             return add_noise(x, tf.cast(noise * (2 * 3**0.5) - 3**0.5, x.dtype), self.scale, self.relative_scale)
-        halves = [math.prod(x.shape[1:]) // 2]
-        pairs = [tf.random.stateless_uniform(halves, seed, None, None, tf.int32) for seed in seeds]
-        noise = tf.cast(tf.reshape(tf.bitcast(tf.stack(pairs), tf.int16), tf.shape(x)), x.dtype)
+        size = [math.prod(x.shape[1:]) // 2]
+        pairs = _draw_each(
+            lambda seed: tf.random.stateless_uniform(size, [seed, self.index], None, None, tf.int32), seeds, tf.int32
+        )
+        noise = tf.cast(tf.reshape(tf.bitcast(pairs, tf.int16), tf.shape(x)), x.dtype)
         unit = tf.constant(3**0.5 / 2**15, x.dtype)
         return add_noise(x, noise, unit * self.scale, unit * self.relative_scale if self.is_relative else None)
 
