@@ -87,8 +87,6 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
         untimed: Integer, see `timed`.
     """
     start_tensorflow()
-    import tensorflow as tf
-
     from wavegan_asmr.config import Config
     from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
     from wavegan_asmr.training.loop import choose_strategy
@@ -99,11 +97,25 @@ def project_training(slice_len, dim, batch_size, precision, batches=None, untime
         train_batch_size=batch_size,
         train_precision=PRECISIONS[precision],
     )
-    strategy = choose_strategy()
-    trainer = WaveGANTrainer(config, strategy)
-    dataset = batches() if batches else tf.data.Dataset.from_tensors(_noise([batch_size, slice_len, 1])).repeat()
-    iterator = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
-    return timed(lambda: [float(value) for value in trainer.iterate(iterator).values()], untimed)
+    trainer = WaveGANTrainer(config, choose_strategy())
+    return timed(iterations(trainer, batches() if batches else None), untimed)
+
+
+def iterations(trainer, dataset=None):
+    """Returns a function that runs an iteration of a trainer, as `train` does.
+
+    Args:
+        trainer: `families.family.Trainer`.
+        dataset: `tf.data.Dataset` of batches, or None for constant ones.
+    """
+    import tensorflow as tf
+
+    config = trainer.config
+    if dataset is None:
+        real = noise([config.train_batch_size, config.data_slice_len, config.data_num_channels])
+        dataset = tf.data.Dataset.from_tensors(real).repeat()
+    batches = iter(trainer.strategy.distribute_datasets_from_function(lambda context: dataset))
+    return lambda: [float(value) for value in trainer.iterate(batches).values()]
 
 
 def textbook_training(slice_len, dim, batch_size, precision):
@@ -114,7 +126,7 @@ def textbook_training(slice_len, dim, batch_size, precision):
     from benchmarks import textbook
 
     gan = textbook.WGAN(slice_len, dim, batch_size, dtype=PRECISIONS[precision])
-    real = tf.constant(_noise([batch_size, slice_len, 1]))
+    real = tf.constant(noise([batch_size, slice_len, 1]))
     return timed(lambda: [float(value) for value in gan.train_step(real).values()])
 
 
@@ -124,7 +136,7 @@ def pytorch_training(slice_len, dim, batch_size, precision):
     from benchmarks import pytorch
 
     gan = pytorch.WGAN(slice_len, dim, batch_size, autocast=precision == "bfloat16")
-    real = torch.from_numpy(_noise([batch_size, 1, slice_len]))
+    real = torch.from_numpy(noise([batch_size, 1, slice_len]))
     return timed(lambda: gan.train_step(real))
 
 
@@ -157,7 +169,7 @@ def pytorch_generation(slice_len, dim, batch_size, precision):
     from benchmarks import pytorch
 
     generator = pytorch.Generator(slice_len, dim)
-    z = torch.from_numpy(_noise([batch_size, topology.LATENT_DIM]))
+    z = torch.from_numpy(noise([batch_size, topology.LATENT_DIM]))
 
     def generate():
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
@@ -171,7 +183,7 @@ def matmul(precision):
     start_tensorflow()
     import tensorflow as tf
 
-    x = tf.cast(_noise([MATMUL_SIZE, MATMUL_SIZE]), precision)
+    x = tf.cast(noise([MATMUL_SIZE, MATMUL_SIZE]), precision)
     multiply = tf.function(lambda: tf.reduce_max(tf.matmul(x, x)))
     return timed(lambda: float(multiply()))
 
@@ -206,7 +218,7 @@ def check_pytorch(slice_len, dim=4, batch_size=2):
     pytorch.copy_generator(trainer.generator.get_weights(), gan.generator)
     pytorch.copy_discriminator(trainer.discriminator.get_weights(), gan.discriminator)
     random = np.random.default_rng(0)
-    real = _noise([batch_size, slice_len, 1])
+    real = noise([batch_size, slice_len, 1])
     z = random.uniform(-1, 1, [batch_size, config.wavegan_latent_dim]).astype(np.float32)
     alpha = random.random([batch_size, 1, 1], np.float32)
 
@@ -230,7 +242,7 @@ def _keras_generation(generator, batch_size):
     import tensorflow as tf
 
     run = tf.function(functools.partial(generator, training=False))
-    z = tf.constant(_noise([batch_size, topology.LATENT_DIM]))
+    z = tf.constant(noise([batch_size, topology.LATENT_DIM]))
     return timed(lambda: run(z).numpy())
 
 
@@ -242,5 +254,6 @@ def _import_torch():
     return torch
 
 
-def _noise(shape):
-    return np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype(np.float32)
+def noise(shape, seed=0):
+    """Returns numbers that stand for audio, float32 in [-0.5, 0.5]."""
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)

@@ -20,6 +20,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import common, topology
+from benchmarks.contestants import iterations, noise
 from benchmarks.presets import WITHOUT
 from wavegan_asmr import storage
 from wavegan_asmr.command_line.run import start_tensorflow
@@ -197,16 +198,9 @@ def _convolutions(preset, config, kinds):
 
 
 def _trainer(config):
-    import tensorflow as tf
-
     from wavegan_asmr.training.loop import choose_strategy
 
-    strategy = choose_strategy()
-    trainer = family_of(config).make_trainer(config, strategy)
-    real = _noise([config.train_batch_size, config.data_slice_len, config.data_num_channels])
-    dataset = tf.data.Dataset.from_tensors(real).repeat()
-    batches = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
-    return lambda: [float(value) for value in trainer.iterate(batches).values()]
+    return iterations(family_of(config).make_trainer(config, choose_strategy()))
 
 
 def _generator(config, size, precision):
@@ -225,7 +219,7 @@ def _maps(operation, first, second, settings, precision):
     from wavegan_asmr.networks import polyphase
 
     def tensors(shape, count):
-        return [tf.cast(_noise(shape, seed), precision.removeprefix("mixed_")) for seed in range(count)]
+        return [tf.cast(noise(shape, seed), precision.removeprefix("mixed_")) for seed in range(count)]
 
     @tf.function
     def compute(firsts, seconds):
@@ -275,10 +269,6 @@ def _peak_bytes():
     import tensorflow as tf
 
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-
-def _noise(shape, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
 
 
 if __name__ == "__main__":

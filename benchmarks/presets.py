@@ -5,11 +5,9 @@ import importlib
 import os
 import sys
 
-import numpy as np
-
 from benchmarks import common
 from benchmarks.common import Contestant, timed
-from benchmarks.contestants import PRECISIONS
+from benchmarks.contestants import PRECISIONS, iterations
 from wavegan_asmr.errors import UserError
 
 WITHOUT = {
@@ -122,22 +120,14 @@ def draw(results):
 def training(preset, channels, slice_len, precision, variant, checkout):
     """Turns of iterations of a preset with constant recordings, as `train` runs them; see `Case` and `race`."""
     make_trainer, config_module, choose_strategy = _import(checkout)
-    import tensorflow as tf
-
     settings = config_module.PRESETS[preset] | {
         "data_slice_len": slice_len,
         "data_num_channels": channels,
         "train_precision": PRECISIONS[precision],
     }
     config = config_module.Config(preset=preset, **settings | VARIANTS[variant])
-    strategy = choose_strategy()
-    trainer = make_trainer(config, strategy)
-    shape = [config.train_batch_size, slice_len, channels]
-    real = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype(np.float32)
-    dataset = tf.data.Dataset.from_tensors(real).repeat()
-    batches = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
     # Some iterations have a penalty, others not.
-    return timed(lambda: [float(value) for value in trainer.iterate(batches).values()], repeats=config.wavegan_gp_every)
+    return timed(iterations(make_trainer(config, choose_strategy())), repeats=config.wavegan_gp_every)
 
 
 def _import(checkout):

@@ -164,16 +164,6 @@ def test_distance_and_gradient_equal_their_definition(samples, channels, is_copy
     assert np.linalg.norm(gradient - plain_gradient) < 1e-3 * np.linalg.norm(plain_gradient)
 
 
-@pytest.mark.parametrize("samples", [4096, 16384])
-def test_turns_have_the_mean_of_all_windows(samples):
-    x, y = np.random.default_rng(7).normal(0, 0.1, [2, 3, samples, 1]).astype(np.float32)
-    turns = len([each for each in texture.WINDOWS if each < samples])
-    taken = tf.function(lambda turn: texture.distance(x, 1.5 * y, POWER, turn))
-    found = [float(taken(tf.constant(turn, tf.int64))) for turn in range(turns + 1)]
-    assert found[turns] == found[0] and len(set(found)) == turns
-    assert np.mean(found[:turns]) == pytest.approx(float(texture.distance(x, 1.5 * y, POWER)), rel=1e-5)
-
-
 def hear(change, level=0.1):
     """The distance of changed noise from noise."""
     random = np.random.default_rng(4)

@@ -275,18 +275,17 @@ class NoiseInput(keras.layers.Layer):
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
 
     def call(self, x, seeds):
-        def draw(seed):
-            seed = [seed, self.index]
-            if self.bits == 32:
-                return tf.random.stateless_uniform(x.shape[1:], seed)
-            return tf.random.stateless_uniform([math.prod(x.shape[1:]) // 2], seed, None, None, tf.int32)
+        def draw(shape, **kind):
+            return _draw_each(
+                lambda seed: tf.random.stateless_uniform(shape, [seed, self.index], **kind), seeds, kind["dtype"]
+            )
 
-        noise = _draw_each(draw, seeds, tf.float32 if self.bits == 32 else tf.int32)
         if self.bits == 32:
-            noise = tf.cast(noise * (2 * 3**0.5) - 3**0.5, x.dtype)
+            noise = tf.cast(draw(x.shape[1:], dtype=tf.float32) * (2 * 3**0.5) - 3**0.5, x.dtype)
         else:
+            pairs = draw([math.prod(x.shape[1:]) // 2], minval=None, maxval=None, dtype=tf.int32)
             # Sums of products of numbers as large as they come would be too large for float16.
-            noise = tf.cast(tf.reshape(tf.bitcast(noise, tf.int16), tf.shape(x)), x.dtype) * (3**0.5 / 2**15)
+            noise = tf.cast(tf.reshape(tf.bitcast(pairs, tf.int16), tf.shape(x)), x.dtype) * (3**0.5 / 2**15)
         return add_noise(x, noise, self.scale, self.relative_scale)
 
     def compute_output_shape(self, x_shape, seeds_shape=None):

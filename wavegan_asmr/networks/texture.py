@@ -128,30 +128,29 @@ def energy_distance(x, y):
     return tf.reduce_sum(weights * tf.sqrt(squares + _SQUARE_FLOOR), axis=[-2, -1])
 
 
-def distance(x, y, power, turn=None):
+def distance(x, y, power):
     """The sum of the energy distances of the `statistics` and the `repetition` of two batches of audio.
 
     Args:
         x, y: float32 `[batch, samples, channels]`, batch >= 2; y, the recordings, is without gradient.
         power: Scalar, the mean square of the recordings.
-        turn: int64 scalar, which of `WINDOWS` stands for all, counted again from the first after the last; or None for
-            all. The mean over the turns is the sum.
 
     Returns:
         Scalar, nepers; 0 on average for the same sounds.
     """
-    windows = [window_len for window_len in WINDOWS if window_len < x.shape[1]]
+    distances = []
+    for pair in zip(*(_describe(each, power) for each in (x, y))):
+        kinds, batch = pair[0].shape[:2]
+        distances.append(tf.reduce_sum(energy_distance(*(tf.reshape(each, [kinds, batch, -1]) for each in pair))))
+    return tf.add_n(distances)
 
-    def hear(window_len):
-        return _distance(*(statistics(each, window_len, power) for each in (x, y)))
 
-    if turn is None:
-        heard = tf.add_n([hear(window_len) for window_len in windows])
-    else:
-        heard = len(windows) * tf.switch_case(
-            tf.cast(turn % len(windows), tf.int32), [functools.partial(hear, each) for each in windows]
-        )
-    return heard + _distance(*([repetition(each)[None]] for each in (x, y)))
+def _describe(x, power):
+    """All that is compared of audio: yields tensors `[kinds, batch, channels, n]`."""
+    for window_len in WINDOWS:
+        if window_len < x.shape[1]:
+            yield from statistics(x, window_len, power)
+    yield repetition(x)[None]
 
 
 def _frames(x, window_len):
@@ -225,15 +224,6 @@ def _second_differences(x, lag):
     frames = x.shape[2] - 2 * lag
     before, at, behind = (x[:, :, i * lag : i * lag + frames] for i in range(3))
     return before - 2 * at + behind, gradient
-
-
-def _distance(x, y):
-    """Sum of the energy distances of descriptions, each a list of `[kinds, batch, channels, n]`."""
-    distances = []
-    for pair in zip(x, y):
-        kinds, batch = pair[0].shape[:2]
-        distances.append(tf.reduce_sum(energy_distance(*(tf.reshape(each, [kinds, batch, -1]) for each in pair))))
-    return tf.add_n(distances)
 
 
 @tf.custom_gradient
