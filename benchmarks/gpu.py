@@ -14,7 +14,6 @@ import math
 import os
 import statistics
 import time
-from unittest import mock
 
 import numpy as np
 from absl import flags
@@ -39,9 +38,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _PRODUCTS = {"strided_conv": "columns", "transposed_conv": "scatter", "kernel_gradient": "columns"}
 FORMS = {
     "chosen": None,
-    "native": lambda operation, *shape: "native",
-    "polyphase": lambda operation, *shape: "polyphase",
-    "product": lambda operation, *shape: _PRODUCTS[operation],
+    "native": lambda shape: "native",
+    "polyphase": lambda shape: "polyphase",
+    "product": lambda shape: _PRODUCTS[shape.operation],
 }
 """Names -> what chooses the form of a map; None leaves it to the project."""
 
@@ -233,11 +232,12 @@ def _maps(operation, first, second, settings, precision):
 
 def _measure(case, on_gpu):
     """Measures a `Case`, a `Row`."""
+    from wavegan_asmr.networks import polyphase
+
     values, choose = flags.FLAGS, FORMS[case.form]
     gc.collect()
     before = _start_watching_memory() if on_gpu else None
-    form = mock.patch("wavegan_asmr.networks.polyphase.choose_form", choose) if choose else contextlib.nullcontext()
-    with form:
+    with polyphase.choosing(choose) if choose else contextlib.nullcontext():
         step = case.make()
         first_s = _time(step)
     for _ in range(case.period):

@@ -93,6 +93,7 @@ def run(precision, seed):
         f"--train_seed={seed}",
         f"--train_precision={contestants.PRECISIONS[precision]}",
         f"--train_max_steps={values.steps}",
+        "--train_forms=table",
     )
     facts = {"train_dir": train_dir, "steps": values.steps}
     if not common.call(read_metrics, **facts):

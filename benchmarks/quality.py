@@ -183,7 +183,8 @@ def _train(run, data_dir, cores, place, stopping):
     common.say(f"quality: training {place}, {run.path}, {left_s / 60:.1f} minutes")
     command = [sys.executable, os.path.join(common.ROOT, "train_wavegan.py"), "train", run.path]
     command += [f"--data_dir={data_dir}", *held_out.SETS[run.sounds].flags, *run.flags, f"--train_seed={run.seed}"]
-    command += [f"--train_max_secs={left_s}"]
+    # Trainings beside each other cannot time.
+    command += [f"--train_max_secs={left_s}", "--train_forms=table"]
     os.makedirs(run.path, exist_ok=True)
     start_s = time.monotonic()
     with open(os.path.join(run.path, "training.log"), "a", encoding="utf-8") as log:

@@ -18,7 +18,7 @@ REFERENCE = pathlib.Path(__file__).parent / "reference"
 
 TINY = (
     "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=4 --train_batch_size=2 "
-    "--wavegan_disc_nupdates=2 --train_precision=float32 --train_summary_secs=1000"
+    "--wavegan_disc_nupdates=2 --train_precision=float32 --train_forms=table --train_summary_secs=1000"
 ).split()
 """Flags of a model that trains in seconds."""
 
@@ -29,6 +29,7 @@ SMALL = {
     "train_batch_size": 4,
     "wavegan_disc_nupdates": 2,
     "train_precision": "float32",
+    "train_forms": "table",
 }
 """Settings of a model that learns a little in seconds."""
 

@@ -30,7 +30,7 @@ FRESH = {
 }
 """Flags of each training when it was begun."""
 
-QUIET = "--train_save_secs=100000 --train_summary_secs=100000".split()
+QUIET = "--train_save_secs=100000 --train_summary_secs=100000 --train_forms=table".split()
 
 
 @pytest.fixture

@@ -181,6 +181,11 @@ class Config(Settings):
         "Weights, losses and the norms of the penalty stay float32.",
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
+    train_forms: str = _machine(
+        "auto",
+        "Forms of the convolutions on a CPU: auto times them at the first start, table takes those of a fixed table.",
+        choices=("auto", "table"),
+    )
     train_init_from: str = _training(
         "",
         "Fine-tune: start a new TRAIN_DIR from the networks of this one, whose model settings it takes.",

@@ -2,6 +2,7 @@
 
     config.json             every setting, written by `train`, read by every other verb
     recordings.json         digests of the recordings that were learned from
+    forms.json              the forms of convolutions that are fastest on this machine
     checkpoint, ckpt-*      resumable state: both networks, both optimisers, averaged generator, step
     events.out.tfevents.*   TensorBoard
     preview/                z.npy (fixed inputs of the generator), real.wav, STEP.wav, STEP.png
@@ -37,10 +38,16 @@ BEST = "best"
 """In place of a step: the best checkpoint."""
 
 _POLL_S = 2.0
-_COPIED = ("config.json", "recordings.json", os.path.join("preview", "z.npy"), os.path.join("preview", "real.wav"))
+_COPIED = (
+    "config.json",
+    "recordings.json",
+    "forms.json",
+    os.path.join("preview", "z.npy"),
+    os.path.join("preview", "real.wav"),
+)
 _FOLDERS = ("", "preview", "best", "eval", "report", "backup")
 _TEMPORARY = re.compile(
-    r"\.(saving|best|infer|pairs|checkpoint|(config|recordings|best)\.json|index\.html|z\.npy|real\.wav"
+    r"\.(saving|best|infer|pairs|checkpoint|(config|recordings|forms|best)\.json|index\.html|z\.npy|real\.wav"
     r"|recordings-[0-9]+\.npz|[0-9]+(\.wav|\.png)?)\.[0-9a-f]{8}"
 )
 """Temporaries of `storage` for what is written in these folders."""

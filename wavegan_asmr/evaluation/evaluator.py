@@ -146,7 +146,7 @@ class Evaluator:
         """
         try:
             generator = Generator(TrainDir(self.train_dir.join(BEST)), best.step)
-            read = functools.partial(self._generate, lambda inputs: generator.clips(inputs, len(inputs)))
+            read = functools.partial(self._generate, generator.generate)
             embeddings = measure(read, self.n, self.config.data_sample_rate).embeddings
         except UserError as error:
             print(f"the checkpoint in best/ is left out: {error}", file=sys.stderr)

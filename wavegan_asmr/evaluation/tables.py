@@ -9,8 +9,6 @@ from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.train_dir import BEST, TrainDir
 
-_BATCH = 16
-
 
 def evaluate_all(paths, settings, data_dir=None, **chosen):
     """Evaluates checkpoints of one or more training directories, see `evaluate`, and prints a table of them all.
@@ -92,7 +90,7 @@ class _Timed:
 
     def __call__(self, inputs):
         start_s = time.monotonic()
-        clips = self._generator.clips(inputs, _BATCH)
+        clips = self._generator.generate(inputs)
         self.seconds += time.monotonic() - start_s
         return clips
 

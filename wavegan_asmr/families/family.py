@@ -1,5 +1,7 @@
 """The interface of a model family, through which everything else knows it."""
 
+from wavegan_asmr import memory
+
 
 class Family:
     """What one kind of model is: its networks, its training, and how inputs become clips.
@@ -121,6 +123,14 @@ class Trainer:
             Dict of scalar tensors, the metrics.
         """
         raise NotImplementedError
+
+    def prepare(self, batches):
+        """Makes ready for the first iteration, such as by building its graph.
+
+        Args:
+            batches: See `iterate`.
+        """
+        memory.keep_freed()
 
     def generate(self, inputs):
         """Makes clips as previews do: inputs `[n, *shape]` -> float32 `[n, samples, channels]`."""

@@ -29,17 +29,50 @@ penalty needs, are these three maps again, and all are computed in the forms cho
 All equal TensorFlow's native operations with padding "SAME" to rounding, while the weights keep the native shapes.
 """
 
+import contextlib
 import functools
+import typing
 
 import tensorflow as tf
+
+FORMS = {
+    "strided_conv": ("native", "polyphase", "columns"),
+    "transposed_conv": ("native", "polyphase", "scatter"),
+    "kernel_gradient": ("native", "polyphase", "columns"),
+}
+"""Maps -> the forms that they have."""
 
 _FEW_CHANNELS = 2
 _MANY_CHANNELS = 128
 _DEEP_CHANNELS, _DEEP_POSITIONS = 256, 32
 
 
-def choose_form(operation, positions, channels, dtype):
-    """Chooses the form of a map by shape: the one place where speed is decided.
+class Shape(typing.NamedTuple):
+    """What decides how fast a map is computed.
+
+    Attributes:
+        operation: String, of `FORMS`.
+        batch: Integer, or None where any may come.
+        positions: Integer, length of y.
+        channels: Integer, channels of x.
+        channels_out: Integer, channels of y.
+        kernel_len: Integer.
+        stride: Integer.
+        dtype: String, type of the arguments.
+    """
+
+    operation: str
+    batch: int | None
+    positions: int
+    channels: int
+    channels_out: int
+    kernel_len: int
+    stride: int
+    dtype: str
+
+
+def choose_form(shape):
+    """Chooses the form of a map by the table of what was measured: the same on every machine.
 
     Measured one by one, forms interleaved, over the layers of models of 16384 samples with dim 16 and 64 at batch 16
     to 128, on processors with AVX512-BF16 and with AVX2. Share of the matrix product's peak for layers of x of 1, 64,
@@ -64,25 +97,43 @@ def choose_form(operation, positions, channels, dtype):
     is two to four times slower than polyphase.
 
     Args:
-        operation: "strided_conv", "transposed_conv" or "kernel_gradient".
-        positions: Integer, length of y.
-        channels: Integer, channels of x.
-        dtype: `tf.DType` of the arguments.
+        shape: `Shape`.
 
     Returns:
-        "native", "polyphase", "columns" or "scatter".
+        String, one of `FORMS`.
     """
-    is_deep = channels >= _DEEP_CHANNELS and positions <= _DEEP_POSITIONS
-    if _has_gpu():
+    is_deep = shape.channels >= _DEEP_CHANNELS and shape.positions <= _DEEP_POSITIONS
+    if has_gpu():
         # Measured on an H200, in all precisions, see docs/performance.md.
-        return "native" if is_deep and operation != "transposed_conv" else "polyphase"
-    if operation == "kernel_gradient":
-        return "columns" if channels >= _MANY_CHANNELS else "polyphase"
+        return "native" if is_deep and shape.operation != "transposed_conv" else "polyphase"
+    if shape.operation == "kernel_gradient":
+        return "columns" if shape.channels >= _MANY_CHANNELS else "polyphase"
     if is_deep:
-        return "columns" if operation == "strided_conv" else "scatter"
-    if channels <= _FEW_CHANNELS or (operation == "transposed_conv" and dtype == tf.float32):
+        return "columns" if shape.operation == "strided_conv" else "scatter"
+    if shape.channels <= _FEW_CHANNELS or (shape.operation == "transposed_conv" and shape.dtype == "float32"):
         return "polyphase"
     return "native"
+
+
+_choose = choose_form
+
+
+@contextlib.contextmanager
+def choosing(choose):
+    """Context in which maps take other forms than those of `choose_form`.
+
+    A graph keeps the forms with which it was traced. Not local to a thread: replicas are traced in threads of their
+    own, while the one that has opened the context waits.
+
+    Args:
+        choose: Function of a `Shape` to one of `FORMS`.
+    """
+    global _choose
+    before, _choose = _choose, choose
+    try:
+        yield
+    finally:
+        _choose = before
 
 
 def strided_conv(x, kernel, stride):
@@ -174,7 +225,8 @@ def repeated_conv(x, kernel, stride):
 
 
 @functools.cache
-def _has_gpu():
+def has_gpu():
+    """Returns whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
@@ -189,7 +241,9 @@ def _reach(kernel_len, stride):
 def _strided_conv(x, kernel, stride):
     kernel_len, channels, channels_out = kernel.shape
     positions = x.shape[1] // stride
-    form = choose_form("strided_conv", positions, channels, x.dtype)
+    form = _choose(
+        Shape("strided_conv", x.shape[0], positions, channels, channels_out, kernel_len, stride, x.dtype.name)
+    )
     if form == "native":
         return tf.nn.conv1d(x, kernel, stride, "SAME")
     hops, front, back = _reach(kernel_len, stride)
@@ -205,7 +259,9 @@ def _strided_conv(x, kernel, stride):
 def _transposed_conv(y, kernel, stride):
     kernel_len, channels, channels_in = kernel.shape
     positions = y.shape[1]
-    form = choose_form("transposed_conv", positions, channels, y.dtype)
+    form = _choose(
+        Shape("transposed_conv", y.shape[0], positions, channels, channels_in, kernel_len, stride, y.dtype.name)
+    )
     if form == "native":
         return tf.nn.conv1d_transpose(y, kernel, [tf.shape(y)[0], positions * stride, channels], stride, "SAME")
     hops, front, back = _reach(kernel_len, stride)
@@ -226,7 +282,9 @@ def _transposed_conv(y, kernel, stride):
 def _kernel_gradient(x, y, kernel_len, stride):
     channels = x.shape[2]
     positions, channels_out = y.shape[1:]
-    form = choose_form("kernel_gradient", positions, channels, x.dtype)
+    form = _choose(
+        Shape("kernel_gradient", x.shape[0], positions, channels, channels_out, kernel_len, stride, x.dtype.name)
+    )
     if form == "native":
         return _native_kernel_gradient(x, y, kernel_len, stride)
     hops, front, back = _reach(kernel_len, stride)

@@ -19,7 +19,8 @@ from wavegan_asmr.progress import Timer
 from wavegan_asmr.sound import wav
 from wavegan_asmr.train_dir import TrainDir, variables_by_name
 from wavegan_asmr.training.early_stopping import EarlyStopping
-from wavegan_asmr.training.precision import choose_precision
+from wavegan_asmr.training.forms import settle_forms
+from wavegan_asmr.training.precision import choose_precision, constant_batches
 from wavegan_asmr.training.recordings import Contents
 from wavegan_asmr.training.settling import open_slices, resolve_config
 from wavegan_asmr.training.status import TrainingStatus
@@ -47,14 +48,14 @@ def train(path, given, dry_run=False, open_evaluation=None):
     if dry_run:
         print(config.to_json(), end="")
         _open(train_dir, config)
+        _show_forms(train_dir, config)
         return
     train_dir.create()
     with train_dir.lock():
         train_dir.sweep()
         slices, contents = _open(train_dir, config)
         strategy = choose_strategy()
-        if config.train_precision == "auto":
-            config = dataclasses.replace(config, train_precision=choose_precision(config, strategy))
+        config = _settle_precision(config, strategy)
         trainer = family_of(config).make_trainer(config, strategy)
         stored = train_dir.read_config() if train_dir.has_config else None
         # An import has no recordings yet; another machine may have another precision.
@@ -75,6 +76,23 @@ def _open(train_dir, config):
     if difference := contents.compare(train_dir):
         print(f"recordings {difference}")
     return slices, contents
+
+
+def _settle_precision(config, strategy):
+    """The `Config` with the precision that is fastest in place of auto."""
+    if config.train_precision != "auto":
+        return config
+    return dataclasses.replace(config, train_precision=choose_precision(config, strategy))
+
+
+def _show_forms(train_dir, config):
+    """Prints the forms of convolutions that a training would have."""
+    if config.train_forms == "table":
+        return
+    strategy = choose_strategy()
+    trainer = family_of(config).make_trainer(_settle_precision(config, strategy), strategy)
+    forms = settle_forms(trainer, constant_batches(config, strategy), train_dir, writes=False)
+    print("\n".join(f"{form:<9} {shape}" for shape, form in forms.items()))
 
 
 def _restore(trainer, train_dir, partly):
@@ -123,6 +141,7 @@ def _loop(trainer, train_dir, slices, evaluation):
     step = int(trainer.step.numpy())
     is_first = step not in train_dir.steps()
     batches = iter(_distribute(trainer, slices, step))
+    settle_forms(trainer, batches, train_dir)
     # What was written behind the last checkpoint before a kill comes again.
     writer = summaries.create_writer(train_dir.path, step if is_first else step + 1)
     stopping = EarlyStopping(train_dir, config, evaluation) if evaluation else None

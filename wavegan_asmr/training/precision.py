@@ -2,12 +2,12 @@
 
 import dataclasses
 import gc
-import time
 
 import numpy as np
 import tensorflow as tf
 
 from wavegan_asmr.families import family_of
+from wavegan_asmr.training import timing
 
 CANDIDATES = ("float32", "mixed_bfloat16")
 """float16 is none of them: it needs a loss scale, and its range is small."""
@@ -28,14 +28,15 @@ def choose_precision(config, strategy):
     Returns:
         String, the precision of the fastest iteration.
     """
-    print(f"precision timing an iteration in {' and in '.join(CANDIDATES)} ...", flush=True)
-    forward_s = {each: _time_forward(config, each) for each in CANDIDATES}
-    hopeful = [each for each in CANDIDATES if forward_s[each] < _HOPELESS * forward_s["float32"]]
-    iteration_s = {}
-    for each in hopeful:
-        iteration_s[each] = _time_iteration(dataclasses.replace(config, train_precision=each), strategy)
-        # Two trainers may not fit where one does.
-        gc.collect()
+    with timing.alone():
+        print(f"precision timing an iteration in {' and in '.join(CANDIDATES)} ...", flush=True)
+        forward_s = timing.fastest_of({each: _forward(config, each) for each in CANDIDATES})
+        hopeful = [each for each in CANDIDATES if forward_s[each] < _HOPELESS * forward_s["float32"]]
+        iteration_s = {}
+        for each in hopeful:
+            iteration_s[each] = _time_iteration(dataclasses.replace(config, train_precision=each), strategy)
+            # Two trainers may not fit where one does.
+            gc.collect()
     fastest = min(iteration_s, key=iteration_s.get)
     found = [
         f"{each} {iteration_s[each]:.2f} s" if each in hopeful else f"{each} is not what this processor is made for"
@@ -45,29 +46,25 @@ def choose_precision(config, strategy):
     return fastest
 
 
-def _time_forward(config, precision):
+def _forward(config, precision):
+    """A function that makes one clip."""
     family = family_of(config)
     generator = family.build_generator(config, precision)
     generate = tf.function(lambda inputs: generator(inputs, training=False))
     inputs = tf.constant(family.draw(config, np.random.default_rng(0), 1))
-    return _time(lambda: generate(inputs).numpy(), repeats=3)
+    return lambda: generate(inputs).numpy()
 
 
 def _time_iteration(config, strategy):
     trainer = family_of(config).make_trainer(config, strategy)
+    batches = constant_batches(config, strategy)
+    seconds = timing.fastest_of({"": lambda: [value.numpy() for value in trainer.iterate(batches).values()]})
+    return seconds[""]
+
+
+def constant_batches(config, strategy):
+    """Returns batches for `Trainer.iterate`, of the same noise for ever."""
     shape = [config.train_batch_size, config.data_slice_len, config.data_num_channels]
     real = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
     dataset = tf.data.Dataset.from_tensors(real).repeat()
-    batches = iter(strategy.experimental_distribute_dataset(dataset))
-    return _time(lambda: [value.numpy() for value in trainer.iterate(batches).values()], repeats=1)
-
-
-def _time(run, repeats):
-    """Seconds of the fastest of some runs; the first, which builds the graph, does not count."""
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start_s = time.monotonic()
-        run()
-        seconds.append(time.monotonic() - start_s)
-    return min(seconds)
+    return iter(strategy.experimental_distribute_dataset(dataset))

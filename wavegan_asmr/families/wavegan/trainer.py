@@ -101,6 +101,11 @@ class WaveGANTrainer(Trainer):
             f"{config.wavegan_disc_nupdates} discriminator updates a step",
         }
 
+    def prepare(self, batches):
+        """Builds the graph of an iteration, which keeps the forms of convolutions chosen now (see `polyphase`)."""
+        super().prepare(batches)
+        self.iterate.get_concrete_function(batches)
+
     @tf.function
     def iterate(self, batches):
         """One iteration: some discriminator updates, each on a fresh batch, and a generator update.
