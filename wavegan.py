@@ -8,6 +8,7 @@ implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, tra
 
 import keras
 
+from wavegan_asmr.networks.filter_bank import Synthesis
 from wavegan_asmr.networks.layers import (
     LatentSeeds,
     LeakyReLU,
@@ -80,12 +81,13 @@ def build_generator(
     noise=False,
     relative_noise=False,
     noise_bits=32,
+    bands=1,
     dtype="float32",
 ):
     """Builds the generator: latent vectors -> audio (paper, table 3).
 
     Args:
-        slice_len: Integer, samples of a slice, a key of `STRIDES`.
+        slice_len: Integer, samples of a slice, a key of `STRIDES` times bands.
         channels: Integer >= 1, audio channels.
         latent_dim: Integer >= 1.
         kernel_len: Integer >= 4, taps of every convolution.
@@ -97,6 +99,9 @@ def build_generator(
         noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         relative_noise: Boolean, some of the noise in proportion to the level of what it is added to.
         noise_bits: 16 or 32, random bits of each number of the noise.
+        bands: Integer, bands that are made of each channel, see `filter_bank`; slice_len / bands is a key of `STRIDES`.
+            With more than one, the output of the layer "bands" are the bands, `[batch, slice_len / bands, channels *
+            bands]` in [-1, 1]. Not in the paper.
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
 
     Returns:
@@ -113,7 +118,8 @@ def build_generator(
             x = layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x)
         return layers.ReLU(dtype=dtype, name=f"{name}_relu")(x)
 
-    widths = [dim * multiplier for multiplier in reversed(channel_multipliers(slice_len))]
+    length = slice_len // bands
+    widths = [dim * multiplier for multiplier in reversed(channel_multipliers(length))]
     z = keras.Input([latent_dim], name="z")
     seeds = LatentSeeds(name="noise_seeds")(z) if noise else None
 
@@ -123,7 +129,7 @@ def build_generator(
     x = normalize_and_activate(x, "z_project")  # [batch, 16, widths[0]]
 
     # Upsample the grid towards the audio.
-    for i, (stride, width) in enumerate(zip(STRIDES[slice_len], [*widths[1:], channels])):
+    for i, (stride, width) in enumerate(zip(STRIDES[length], [*widths[1:], channels * bands])):
         name = f"upconv_{i}"
         if noise:
             x = NoiseInput(i, relative_noise, noise_bits, dtype=dtype, name=f"{name}_noise")(x, seeds)
@@ -134,7 +140,9 @@ def build_generator(
         x = conv(x)
         if i < len(widths) - 1:
             x = normalize_and_activate(x, name)  # [batch, length * stride, width]
-    x = layers.Activation("tanh", dtype="float32", name="audio")(x)
+    x = layers.Activation("tanh", dtype="float32", name="audio" if bands == 1 else "bands")(x)
+    if bands > 1:
+        x = Synthesis(bands, dtype="float32", name="audio")(x)
 
     # Filter the audio.
     if post_filter_len:
@@ -153,13 +161,13 @@ def build_discriminator(
     phaseshuffle_per="batch",
     dtype="float32",
 ):
-    """Builds the discriminator: audio -> logit (paper, table 4), the critic of the Wasserstein losses.
+    """Builds the discriminator: audio, or its bands, -> logit (paper, table 4), the critic of the Wasserstein losses.
 
     Phase shuffle follows every convolution but the last.
 
     Args:
-        slice_len: Integer, samples of a slice, a key of `STRIDES`.
-        channels: Integer >= 1, audio channels.
+        slice_len: Integer, samples of a slice, or positions of its bands, a key of `STRIDES`.
+        channels: Integer >= 1, audio channels, or those of the bands.
         kernel_len: Integer >= 4, taps of every convolution.
         dim: Integer >= 1, channels of the first layer.
         batchnorm: Boolean, normalise every layer but the first over the batch.

@@ -96,6 +96,12 @@ class Config(Settings):
     wavegan_dim: int = _model(
         64, "Width of the networks: channels of their layers nearest to the audio.", at_least=1, at_most=4096
     )
+    wavegan_bands: int = _model(
+        1,
+        "Bands that each channel is made of, at a fraction of its rate: 4 make slices of 65536 samples at the cost of "
+        "16384.",
+        choices=(1, 2, 4, 8, 16),
+    )
     wavegan_batchnorm: bool = _model(False, "Batch normalisation in both networks.")
     wavegan_genr_upsample: str = _model(
         "zeros",
@@ -215,6 +221,12 @@ class Config(Settings):
             raise UserError(
                 "--wavegan_genr_noise_relative needs --wavegan_genr_noise. Received: --nowavegan_genr_noise; leave "
                 "out both or none (--nowavegan_genr_noise_relative)."
+            )
+
+        if self.wavegan_bands > 1 and self.wavegan_genr_pp:
+            raise UserError(
+                "--wavegan_genr_pp filters audio, and with --wavegan_bands the discriminator hears bands: it would not "
+                f"be learned. Received: --wavegan_bands {self.wavegan_bands}; leave one of them out."
             )
 
     @property

@@ -140,6 +140,16 @@ class Trainer:
         """Returns the networks that fine-tuning takes over: dict of their part of a checkpoint to `keras.Model`."""
         raise NotImplementedError
 
+    def begin(self, read):
+        """Settles what depends on the recordings, before the first step of a training that fine-tunes nothing.
+
+        Args:
+            read: Function of the number of a slice and a count: float32 `[count, samples, channels]`, in random order.
+
+        Raises:
+            UserError: A recording cannot be read.
+        """
+
     def begin_tuning(self):
         """Settles what follows from networks that were taken over."""
 

@@ -60,7 +60,7 @@ def train(path, given, dry_run=False, open_evaluation=None):
         stored = train_dir.read_config() if train_dir.has_config else None
         # An import has no recordings yet; another machine may have another precision.
         is_new = not (stored and stored.data_dir and stored.train_precision == config.train_precision)
-        _restore(trainer, train_dir, partly=is_new)
+        _restore(trainer, train_dir, slices, partly=is_new)
         if not stored or remembered(stored) != remembered(config):
             train_dir.write_config(config)
         contents.write(train_dir)
@@ -95,12 +95,13 @@ def _show_forms(train_dir, config):
     print("\n".join(f"{form:<9} {shape}" for shape, form in forms.items()))
 
 
-def _restore(trainer, train_dir, partly):
-    """Restores the newest checkpoint, or the networks to fine-tune, or leaves the weights as drawn.
+def _restore(trainer, train_dir, slices, partly):
+    """Restores the newest checkpoint, or the networks to fine-tune, or begins with the weights as drawn.
 
     Args:
         trainer: `Trainer`.
         train_dir: `TrainDir`.
+        slices: `loader.Slices`.
         partly: Boolean, the checkpoint may lack variables: an import holds the optimisers of the loss that it was
             trained with, and float16 has a loss scale.
     """
@@ -117,6 +118,8 @@ def _restore(trainer, train_dir, partly):
         step = source.restore(tf.train.Checkpoint(**{name: variables_by_name(part.variables) for name, part in parts}))
         trainer.begin_tuning()
         print(f"weights   of step {step} of {source}")
+    else:
+        trainer.begin(slices.read)
 
 
 def _describe(trainer, train_dir):

@@ -37,6 +37,11 @@ class WaveGAN(Family):
                 f"--{name} has an effect with --wavegan_loss {readers} only. Received: --wavegan_loss {loss.name}; "
                 "leave one of them out."
             )
+        if config.data_slice_len // config.wavegan_bands not in wavegan.STRIDES:
+            raise UserError(
+                f"--wavegan_bands must leave at least {min(wavegan.STRIDES)} positions of a slice. Received: "
+                f"{config.wavegan_bands} of --data_slice_len {config.data_slice_len}."
+            )
         self.check_memory(config, is_training=True)
         beta1, beta2 = loss.betas or (None, None)
         return dataclasses.replace(
@@ -48,13 +53,14 @@ class WaveGAN(Family):
         )
 
     def check_memory(self, config, is_training=False):
-        widths = [config.wavegan_dim * each for each in wavegan.channel_multipliers(config.data_slice_len)]
-        taps = config.wavegan_kernel_len * sum(a * b for a, b in zip([config.data_num_channels, *widths], widths))
+        length, channels = seen_shape(config)
+        widths = [config.wavegan_dim * each for each in wavegan.channel_multipliers(length)]
+        taps = config.wavegan_kernel_len * sum(a * b for a, b in zip([channels, *widths], widths))
         grid = wavegan.GRID_LEN * widths[-1]
         needed = taps + grid * config.wavegan_latent_dim
         if is_training:
             # Real and generated audio, and in each network the layer nearest to it.
-            samples = 2 * config.train_batch_size * config.data_slice_len * (config.data_num_channels + widths[0] // 4)
+            samples = 2 * config.train_batch_size * length * (channels + widths[0] // 4)
             needed = _GENERATOR_COPIES * needed + _DISCRIMINATOR_COPIES * (taps + grid) + samples
         needed *= _FLOAT_BYTES
         there = machine_memory_bytes()
@@ -88,6 +94,7 @@ class WaveGAN(Family):
             noise=config.wavegan_genr_noise,
             relative_noise=config.wavegan_genr_noise_relative,
             noise_bits=config.wavegan_genr_noise_bits,
+            bands=config.wavegan_bands,
             post_filter_len=config.post_filter_len,
             dtype=precision,
         )
@@ -116,3 +123,8 @@ def make_loss(config):
 def needs_recordings(config):
     """Whether an update of the generator takes recordings too, a boolean."""
     return config.wavegan_genr_texture > 0 or LOSSES[config.wavegan_loss].compares
+
+
+def seen_shape(config):
+    """Returns what the discriminator sees of a slice: positions and channels, those of all bands together."""
+    return config.data_slice_len // config.wavegan_bands, config.data_num_channels * config.wavegan_bands

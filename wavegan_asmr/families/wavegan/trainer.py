@@ -1,6 +1,7 @@
 """One iteration of training: the updates of both networks and of the averaged generator."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import wavegan
@@ -8,11 +9,15 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.families.family import Trainer
 from wavegan_asmr.families.generators import generate_clips
-from wavegan_asmr.families.wavegan.family import make_loss, needs_recordings
-from wavegan_asmr.networks import texture
+from wavegan_asmr.families.wavegan.family import make_loss, needs_recordings, seen_shape
+from wavegan_asmr.networks import filter_bank, texture
 from wavegan_asmr.train_dir import variables_by_name
 
 _DISCRIMINATOR, _GENERATOR = 0, 1
+_MEASURED = 256
+"""Slices of which the levels of bands are measured."""
+_LEAST_SCALE = 1e-3
+"""Of bands in which recordings have nothing."""
 
 
 class WaveGANTrainer(Trainer):
@@ -58,6 +63,12 @@ class WaveGANTrainer(Trainer):
             self.generator_optimizer, self.discriminator_optimizer = optimizers
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        if config.wavegan_bands > 1:
+            self._bank = self.generator.get_layer("audio")
+            outputs = [self.generator.output, self.generator.get_layer("bands").output]
+            self._make_both = keras.Model(self.generator.input, outputs)
+        else:
+            self._bank = None
         self.begin_tuning()
         # Larger batches are faster in reduced precision, and not in float32. Batch normalisation is of each by itself.
         self._discriminates_at_once = config.train_precision != "float32" and not config.wavegan_batchnorm
@@ -78,6 +89,22 @@ class WaveGANTrainer(Trainer):
             },
         )
 
+    def begin(self, read):
+        """Sets the levels of the bands to those of the recordings; see `Trainer.begin`."""
+        if not self._bank:
+            return
+        powers, peaks = [], []
+        for first in range(0, _MEASURED, self.replica_batch_size):
+            bands = filter_bank.analyze(tf.constant(read(first, self.replica_batch_size)), self._bank.bands)
+            bands = tf.reshape(bands, [-1, self._bank.bands])
+            powers.append(tf.reduce_mean(bands**2, axis=0))
+            peaks.append(tf.reduce_max(tf.abs(bands), axis=0))
+        power = np.mean(powers, axis=0)
+        # As loud as the recordings, but for what would be limited.
+        scales = np.maximum(np.sqrt(power / power.mean()), np.max(peaks, axis=0))
+        self._bank.scales.assign(np.maximum(scales, _LEAST_SCALE))
+        self.begin_tuning()
+
     def parts_to_tune(self):
         return {"generator": self.generator, "discriminator": self.discriminator}
 
@@ -92,7 +119,7 @@ class WaveGANTrainer(Trainer):
 
     def describe(self):
         config = self.config
-        field = wavegan.receptive_field(config.data_slice_len, config.wavegan_kernel_len)
+        field = config.wavegan_bands * wavegan.receptive_field(seen_shape(config)[0], config.wavegan_kernel_len)
         return {
             "generator": f"{self.generator.count_params():,} parameters",
             "critic": f"{self.discriminator.count_params():,} parameters, "
@@ -146,7 +173,8 @@ class WaveGANTrainer(Trainer):
         Returns:
             Dict of scalars.
         """
-        fake = self.generator(z, training=True)
+        _, fake = self._make(z)
+        real = self._divide(real)
         # Under the condition below replicas cannot meet.
         power = _mean_power(real)
         with tf.GradientTape() as tape:
@@ -180,9 +208,9 @@ class WaveGANTrainer(Trainer):
             Dict of scalars.
         """
         with tf.GradientTape() as tape:
-            fake = self.generator(z, training=True)
-            d_fake = self._discriminate(fake, shuffle_seed[None])
-            d_real = self._discriminate(real, shuffle_seed[None]) if self.loss.compares else None
+            fake, seen = self._make(z)
+            d_fake = self._discriminate(seen, shuffle_seed[None])
+            d_real = self._discriminate(self._divide(real), shuffle_seed[None]) if self.loss.compares else None
             loss = self.loss.generator_loss(d_fake, d_real)
             metrics = {}
             if self.config.wavegan_genr_texture and real is not None:
@@ -207,6 +235,17 @@ class WaveGANTrainer(Trainer):
         """Factor of the loss: its share of all replicas, and the scale that float16 needs."""
         # Keras optimisers sum the gradients of all replicas.
         return tf.cast(optimizer.scale_loss(1.0), tf.float32) / self.strategy.num_replicas_in_sync
+
+    def _make(self, z):
+        """Generated audio, and what the discriminator sees of it: the audio or its bands."""
+        if self._bank:
+            return self._make_both(z, training=True)
+        audio = self.generator(z, training=True)
+        return audio, audio
+
+    def _divide(self, audio):
+        """What the discriminator sees of recordings."""
+        return self._bank.invert(audio) if self._bank else audio
 
     def _discriminate(self, x, shuffle_seeds):
         """The logits of one or more batches, each with a seed of its phase shuffle: int32 `[batches, 2]`."""
@@ -270,9 +309,10 @@ def _mean_power(x):
 
 def build_discriminator(config, precision="float32"):
     """Builds the discriminator of a `Config`; `precision` is its Keras dtype policy."""
+    length, channels = seen_shape(config)
     return wavegan.build_discriminator(
-        slice_len=config.data_slice_len,
-        channels=config.data_num_channels,
+        slice_len=length,
+        channels=channels,
         kernel_len=config.wavegan_kernel_len,
         dim=config.wavegan_dim,
         batchnorm=config.wavegan_batchnorm,
