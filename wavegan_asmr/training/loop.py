@@ -140,11 +140,12 @@ def _describe(trainer, train_dir):
 
 def _loop(trainer, train_dir, slices, evaluation):
     """Iterates, shows progress, writes summaries and checkpoints; ends by budget or by a signal."""
-    config, start_s = trainer.config, time.monotonic()
+    config = trainer.config
     step = int(trainer.step.numpy())
     is_first = step not in train_dir.steps()
     batches = iter(_distribute(trainer, slices, step))
     settle_forms(trainer, batches, train_dir)
+    start_s = time.monotonic()
     # What was written behind the last checkpoint before a kill comes again.
     writer = summaries.create_writer(train_dir.path, step if is_first else step + 1)
     stopping = EarlyStopping(train_dir, config, evaluation) if evaluation else None
