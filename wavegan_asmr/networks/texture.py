@@ -5,19 +5,20 @@ unsteady, at what rates (McDermott and Simoncelli 2011). A discriminator must fi
 """
 
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
 
-WINDOWS = (512, 2048, 8192)
-"""Samples of the windows: the short one is quick, and the long one sees the lines of a comb that repeats every 1024
-samples. Those as long as a slice are left out."""
+WINDOWS_S = (0.032, 0.128, 0.512)
+"""Seconds of the windows: the short one is quick, and the long one sees the lines of a comb that repeats sixteen times
+a second. Those as long as a slice are left out."""
 
 FLOOR = 1e-3
 """Magnitude that is added to all, relative to the recordings' RMS: differences 60 dB below it do not count."""
 
 BANDS = 32
-"""Bands whose changes are measured, the higher the wider."""
+"""Bands up to 8 kHz whose changes are measured, the higher the wider; more of them up to higher frequencies."""
 
 POSITIONS = 16
 """Of a generator's first layer, after which it repeats itself: those of WaveGAN's latent grid."""
@@ -29,13 +30,21 @@ _LAGS = (*(16 * n for n in range(1, POSITIONS // 2 + 1)), *(4 * n for n in range
 """In finest positions. Half a slice is looked at: lines of a comb that repeats more rarely than every 1024 samples are
 too close for the longest window."""
 
+_IMAGE_WINDOW = 1
+"""The one of `WINDOWS_S` in which left and right are compared."""
+
 _POWER_FLOOR = 1e-12
 """Of digital silence, whose logarithm is infinite."""
 _VARIANCE_FLOOR = 1e-4
 """Of levels in nepers, under a root, whose gradient is infinite at zero."""
 _SQUARE_FLOOR = 1e-8
 """Of distances, under a root."""
-_MEL_RATE_HZ, _MEL_FROM_HZ = 16000, 60.0
+_MEL_FROM_HZ, _BANDS_TO_HZ = 60.0, 8000.0
+
+
+def windows(sample_rate_hz):
+    """Returns the windows in samples, the powers of two that are nearest to `WINDOWS_S`: 512, 2048, 8192 at 16 kHz."""
+    return tuple(2 ** round(math.log2(seconds * sample_rate_hz)) for seconds in WINDOWS_S)
 
 
 def log_spectrogram(x, window_len, power):
@@ -51,16 +60,13 @@ def log_spectrogram(x, window_len, power):
     Returns:
         float32 `[batch, channels, frames, window_len / 2 + 1]`, nepers (8.7 dB); 0 for a full-scale sine.
     """
-    window = tf.signal.hann_window(window_len)
-    padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
-    frames = _frames(padded, window_len) * (2 * window / tf.reduce_sum(window))
-    return _levels(frames, FLOOR**2 * power + _POWER_FLOOR)
+    return _levels(_windowed(x, window_len), FLOOR**2 * power + _POWER_FLOOR)
 
 
-def statistics(x, window_len, power):
+def statistics(x, window_len, power, sample_rate_hz):
     """Describes each slice by statistics of its spectrogram.
 
-    With L[t, f] the levels of the spectrogram, without half the sample rate, and B[t, b] their mean in each of `BANDS`:
+    With L[t, f] the levels of the spectrogram, without half the sample rate, and B[t, b] their mean in each band:
 
         mean and standard deviation of L over time, for each frequency;
         RMS of H_s over time, and RMS of its rises less RMS of its falls, for each band and s = 1, 3, 9, ..., where
@@ -68,17 +74,51 @@ def statistics(x, window_len, power):
 
     Args:
         x: float32 `[batch, samples, channels]`, see `log_spectrogram`.
-        window_len: Integer, of `WINDOWS`, samples.
+        window_len: Integer, of `windows`, samples.
         power: Scalar, the mean square of the recordings.
+        sample_rate_hz: Integer.
 
     Returns:
-        Two tensors, nepers: float32 `[2, batch, channels, window_len / 2]` and `[2 scales, batch, channels, BANDS]`.
+        Two tensors, nepers: float32 `[2, batch, channels, window_len / 2]` and `[2 scales, batch, channels, bands]`.
     """
-    levels = log_spectrogram(x, window_len, power)
+    return _moments_and_changes(log_spectrogram(x, window_len, power), sample_rate_hz)
+
+
+def image(x, window_len, power, sample_rate_hz):
+    """Correlation of left and right in each band, and the `statistics`, of one spectrogram.
+
+    c[b] = sum Re(L R*) / sqrt(sum |L|^2 sum |R|^2) over the frames and frequencies of the band.
+
+    Args:
+        x: float32 `[batch, samples, 2]`, see `log_spectrogram`.
+        window_len: Integer, of `windows`, samples.
+        power: Scalar, the mean square of the recordings.
+        sample_rate_hz: Integer.
+
+    Returns:
+        Three tensors, those of `statistics` and float32 `[1, batch, 1, bands]` in [-1, 1].
+    """
+    floor = FLOOR**2 * power + _POWER_FLOOR
+    levels, cross, powers = _levels_and_products(_windowed(x, window_len), floor)
+    weights = _bands(window_len // 2 + 1, sample_rate_hz)
+    cross, left, right = (tf.matmul(each, weights) for each in (cross, *tf.unstack(powers, axis=1)))
+    correlation = cross / tf.sqrt((left + floor) * (right + floor))
+    return *_moments_and_changes(levels, sample_rate_hz), correlation[None, :, None]
+
+
+def _windowed(x, window_len):
+    """Frames of audio `[batch, samples, channels]` times a window: `[batch, channels, frames, window_len]`."""
+    window = tf.signal.hann_window(window_len)
+    padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
+    return _frames(padded, window_len) * (2 * window / tf.reduce_sum(window))
+
+
+def _moments_and_changes(levels, sample_rate_hz):
+    """See `statistics`."""
     means = tf.reduce_mean(levels, axis=2)
     variances = tf.reduce_mean((levels - means[:, :, None]) ** 2, axis=2)
     # As one product of two matrices: of batches, oneDNN in TensorFlow 2.21 reads beyond the end and crashes.
-    bands = tf.tensordot(levels, tf.pad(_bands(window_len // 2), [[0, 1], [0, 0]]), 1)
+    bands = tf.tensordot(levels, _bands(levels.shape[3], sample_rate_hz), 1)
     # Cut here, where it is least.
     moments = tf.stack([means, tf.sqrt(variances + _VARIANCE_FLOOR)])[..., :-1]
     return moments, tf.stack(list(_changes(bands)))
@@ -128,28 +168,30 @@ def energy_distance(x, y):
     return tf.reduce_sum(weights * tf.sqrt(squares + _SQUARE_FLOOR), axis=[-2, -1])
 
 
-def distance(x, y, power):
-    """The sum of the energy distances of the `statistics` and the `repetition` of two batches of audio.
+def distance(x, y, power, sample_rate_hz):
+    """The sum of the energy distances of the `statistics`, of two channels the `image`, and the `repetition`.
 
     Args:
         x, y: float32 `[batch, samples, channels]`, batch >= 2; y, the recordings, is without gradient.
         power: Scalar, the mean square of the recordings.
+        sample_rate_hz: Integer.
 
     Returns:
         Scalar, nepers; 0 on average for the same sounds.
     """
     distances = []
-    for pair in zip(*(_describe(each, power) for each in (x, y))):
+    for pair in zip(*(_describe(each, power, sample_rate_hz) for each in (x, y))):
         kinds, batch = pair[0].shape[:2]
         distances.append(tf.reduce_sum(energy_distance(*(tf.reshape(each, [kinds, batch, -1]) for each in pair))))
     return tf.add_n(distances)
 
 
-def _describe(x, power):
+def _describe(x, power, sample_rate_hz):
     """All that is compared of audio: yields tensors `[kinds, batch, channels, n]`."""
-    for window_len in WINDOWS:
+    for number, window_len in enumerate(windows(sample_rate_hz)):
         if window_len < x.shape[1]:
-            yield from statistics(x, window_len, power)
+            describe = image if x.shape[2] == 2 and number == _IMAGE_WINDOW else statistics
+            yield from describe(x, window_len, power, sample_rate_hz)
     yield repetition(x)[None]
 
 
@@ -181,8 +223,7 @@ def _levels(frames, floor):
     a spectrum of which TensorFlow counts all frequencies but the lowest and the highest twice.
     """
     window_len = frames.shape[-1]
-    counts = np.full(window_len // 2 + 1, window_len / 2, np.float32)
-    counts[[0, -1]] = window_len
+    counts = _counts(window_len)
 
     @tf.custom_gradient
     def compute(frames):
@@ -197,6 +238,46 @@ def _levels(frames, floor):
         return tf.math.log(powers) / 2, gradient
 
     return compute(frames)
+
+
+def _levels_and_products(frames, floor):
+    """`_levels` of two channels, and the mean products of their spectra over the frames.
+
+    Args:
+        frames: float32 `[batch, 2, frames, window_len]`.
+        floor: Scalar.
+
+    Returns:
+        Levels, float32 `[batch, 2, frames, bins]`; the real parts of left times conjugated right, `[batch, bins]`; the
+        powers, `[batch, 2, bins]`.
+    """
+    counts, count = _counts(frames.shape[-1]), frames.shape[2]
+
+    @tf.custom_gradient
+    def compute(frames):
+        spectra = tf.signal.rfft(frames)
+        real, imaginary = tf.math.real(spectra), tf.math.imag(spectra)
+        squares = real**2 + imaginary**2
+        products = real[:, 0] * real[:, 1] + imaginary[:, 0] * imaginary[:, 1]
+
+        def gradient(dlevels, dcross, dpowers):
+            own = dlevels / (squares + floor) + (2 / count) * dpowers[:, :, None]
+            other = dcross[:, None, None] / count
+            dspectra = tf.cast(own * counts, tf.complex64) * spectra
+            dspectra += tf.cast(other * counts, tf.complex64) * tf.reverse(spectra, [1])
+            return tf.signal.irfft(dspectra, [frames.shape[-1]])
+
+        cross, powers = tf.reduce_mean(products, axis=1), tf.reduce_mean(squares, axis=2)
+        return (tf.math.log(squares + floor) / 2, cross, powers), gradient
+
+    return compute(frames)
+
+
+def _counts(window_len):
+    """How often the gradient of a real transform counts each frequency."""
+    counts = np.full(window_len // 2 + 1, window_len / 2, np.float32)
+    counts[[0, -1]] = window_len
+    return counts
 
 
 def _changes(bands):
@@ -247,7 +328,13 @@ def _diagonals():
     return np.stack(weights, axis=-1).reshape(_FINEST**2, -1).astype(np.float32)
 
 
-def _bands(bins):
-    """Weights of the means of levels in `BANDS` bands, triangles on the mel scale of 16 kHz: `[bins, BANDS]`."""
-    weights = tf.signal.linear_to_mel_weight_matrix(BANDS, bins, _MEL_RATE_HZ, _MEL_FROM_HZ, _MEL_RATE_HZ / 2)
-    return weights / tf.reduce_sum(weights, axis=0)
+def _bands(bins, sample_rate_hz):
+    """Weights of the means in bands, triangles on the mel scale, without the last bin: `[bins, bands]`."""
+    to_hz = sample_rate_hz / 2
+    count = max(2, round(BANDS * (_mel(to_hz) - _mel(_MEL_FROM_HZ)) / (_mel(_BANDS_TO_HZ) - _mel(_MEL_FROM_HZ))))
+    weights = tf.signal.linear_to_mel_weight_matrix(count, bins - 1, sample_rate_hz, _MEL_FROM_HZ, to_hz)
+    return tf.pad(tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=0)), [[0, 1], [0, 0]])
+
+
+def _mel(frequency_hz):
+    return 2595 * math.log10(1 + frequency_hz / 700)

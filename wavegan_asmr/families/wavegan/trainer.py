@@ -214,7 +214,7 @@ class WaveGANTrainer(Trainer):
             loss = self.loss.generator_loss(d_fake, d_real)
             metrics = {}
             if self.config.wavegan_genr_texture and real is not None:
-                metrics["texture"] = texture.distance(fake, real, _mean_power(real))
+                metrics["texture"] = texture.distance(fake, real, _mean_power(real), self.config.data_sample_rate)
                 loss += self.config.wavegan_genr_texture * metrics["texture"]
             scaled_loss = loss * self._scale(self.generator_optimizer)
         norm = self._minimize(tape, scaled_loss, self.generator, self.generator_optimizer)
