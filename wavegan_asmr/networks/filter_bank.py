@@ -96,20 +96,26 @@ def _reconstruction(half, bands):
 
 
 def analyze(x, bands):
-    """Divides audio into bands; both ends as if silence were around.
+    """Divides audio into bands.
+
+    It is mirrored at its ends: silence there would be a step, which sounds in all bands.
 
     Args:
-        x: float32 `[batch, samples, channels]`, samples a multiple of bands.
+        x: float32 `[batch, samples, channels]`, samples a multiple of bands and more than half a filter.
         bands: Integer, 1 or even.
 
     Returns:
         float32 `[batch, samples / bands, channels * bands]`, of each channel all bands from the lowest.
     """
-    return x if bands == 1 else polyphase.strided_conv(x, _kernel(bands, x.shape[2]), bands)
+    if bands == 1:
+        return x
+    hops = TAPS_A_BAND // 2
+    padded = tf.pad(x, [[0, 0], [hops * bands, hops * bands], [0, 0]], "REFLECT")
+    return polyphase.strided_conv(padded, _kernel(bands, x.shape[2]), bands)[:, hops:-hops]
 
 
 def synthesize(x, bands):
-    """Joins bands to audio: the transpose of `analyze`, and but for both ends its inverse.
+    """Joins bands to audio: the inverse of `analyze`, but for half a filter at both ends, which are softer.
 
     Args:
         x: float32 `[batch, positions, channels * bands]`.

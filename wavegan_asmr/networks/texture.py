@@ -48,13 +48,13 @@ def windows(sample_rate_hz):
 
 
 def log_spectrogram(x, window_len, power):
-    """Levels of a short-time Fourier transform with a Hann window and a hop of a quarter of it.
+    """Levels of a short-time Fourier transform with a Hann window and a hop of half of it.
 
     The audio is mirrored at its ends, or they would hardly count; silence there would be a step, and so a click.
 
     Args:
-        x: float32 `[batch, samples, channels]`, samples > window_len and a multiple of a quarter of it.
-        window_len: Integer, samples, a multiple of 4.
+        x: float32 `[batch, samples, channels]`, samples > window_len and a multiple of half of it.
+        window_len: Integer, samples, even.
         power: Scalar, the mean square of the recordings; without gradient.
 
     Returns:
@@ -196,21 +196,21 @@ def _describe(x, power, sample_rate_hz):
 
 
 def _frames(x, window_len):
-    """Frames of audio `[batch, channels, samples]`, a quarter apart: `[batch, channels, frames, window_len]`."""
+    """Frames of audio `[batch, channels, samples]`, half of one apart: `[batch, channels, frames, window_len]`."""
     batch, channels, samples = x.shape
-    hop = window_len // 4
+    hop = window_len // 2
     hops = samples // hop
-    frames = hops - 3
+    frames = hops - 1
 
     @tf.custom_gradient
     def cut(x):
         x = tf.reshape(x, [batch, channels, hops, hop])
         # TensorFlow's own gradient of a slice is several times slower than padding.
-        return tf.concat([x[:, :, i : i + frames] for i in range(4)], axis=3), overlap
+        return tf.concat([x[:, :, i : i + frames] for i in range(2)], axis=3), overlap
 
     def overlap(dy):
-        parts = enumerate(tf.split(dy, 4, axis=3))
-        dx = tf.add_n([tf.pad(part, [[0, 0], [0, 0], [i, 3 - i], [0, 0]]) for i, part in parts])
+        parts = enumerate(tf.split(dy, 2, axis=3))
+        dx = tf.add_n([tf.pad(part, [[0, 0], [0, 0], [i, 1 - i], [0, 0]]) for i, part in parts])
         return tf.reshape(dx, [batch, channels, samples])
 
     return cut(x)

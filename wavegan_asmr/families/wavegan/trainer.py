@@ -96,7 +96,9 @@ class WaveGANTrainer(Trainer):
         powers, peaks = [], []
         for first in range(0, _MEASURED, self.replica_batch_size):
             bands = filter_bank.analyze(tf.constant(read(first, self.replica_batch_size)), self._bank.bands)
-            bands = tf.reshape(bands, [-1, self._bank.bands])
+            # The ends are not as the rest.
+            edge = filter_bank.TAPS_A_BAND
+            bands = tf.reshape(bands[:, edge:-edge], [-1, self._bank.bands])
             powers.append(tf.reduce_mean(bands**2, axis=0))
             peaks.append(tf.reduce_max(tf.abs(bands), axis=0))
         power = np.mean(powers, axis=0)
