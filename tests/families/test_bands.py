@@ -18,15 +18,15 @@ from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training import loop
 
 BANDS = {"data_slice_len": 8192, "wavegan_bands": 2, "data_num_channels": 2}
-HIGH_DB = 29
-"""How much softer the upper band of the recording is, noise up to 0.8 of the lower band over softer noise of all."""
+HIGH_DB = 27
+"""How much softer the upper band of the recording is, noise of half the lower band over softer noise of all."""
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Recordings of which the upper half of the frequencies is soft."""
     loud, soft = np.random.default_rng(0).normal(0, 0.1, [2, 32000, 2])
-    low = scipy.signal.butter(20, 0.4, output="sos")
+    low = scipy.signal.butter(20, 0.25, output="sos")
     made = tmp_path / "recordings"
     made.mkdir()
     x = scipy.signal.sosfilt(low, loud, axis=0) + 10 ** (-30 / 20) * soft
