@@ -92,7 +92,8 @@ def _show_forms(train_dir, config):
     strategy = choose_strategy()
     trainer = family_of(config).make_trainer(_settle_precision(config, strategy), strategy)
     forms = settle_forms(trainer, constant_batches(config, strategy), train_dir, writes=False)
-    print("\n".join(f"{form:<9} {shape}" for shape, form in forms.items()))
+    for shape, form in forms.items():
+        print(f"{form:<9} {shape}")
 
 
 def _restore(trainer, train_dir, slices, partly):
@@ -144,7 +145,8 @@ def _loop(trainer, train_dir, slices, evaluation):
     step = int(trainer.step.numpy())
     is_first = step not in train_dir.steps()
     batches = iter(_distribute(trainer, slices, step))
-    settle_forms(trainer, batches, train_dir)
+    with _explaining(config, slices):
+        settle_forms(trainer, batches, train_dir)
     start_s = time.monotonic()
     # What was written behind the last checkpoint before a kill comes again.
     writer = summaries.create_writer(train_dir.path, step if is_first else step + 1)
@@ -243,11 +245,18 @@ def _distribute(trainer, slices, step):
 
 def _iterate(trainer, batches, slices):
     """One iteration; returns its metrics as floats."""
-    try:
+    with _explaining(trainer.config, slices):
         return {name: float(value) for name, value in trainer.iterate(batches).items()}
+
+
+@contextlib.contextmanager
+def _explaining(config, slices):
+    """Context in which a lack of memory, and what the loader raised, become a `UserError`."""
+    try:
+        yield
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
-            f"not enough memory for a training step; give a smaller {_flags(family_of(trainer.config).sizes)}"
+            f"not enough memory for a training step; give a smaller {_flags(family_of(config).sizes)}"
             f"--train_batch_size or --data_slice_len. {error.message.splitlines()[0][:200]}"
         ) from error
     except tf.errors.OpError as error:
