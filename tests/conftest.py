@@ -33,8 +33,10 @@ SMALL = {
 }
 """Settings of a model that learns a little in seconds."""
 
-# A shell starts what runs in the background with Ctrl-C ignored, and the commands under test would inherit it.
+# A shell starts what runs in the background with Ctrl-C ignored, nohup with the loss of the terminal, and the commands
+# under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

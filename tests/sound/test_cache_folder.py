@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
-from processes import wait_until
+from processes import read_until
 
 import loader
 from wavegan_asmr.sound import cache_folder
@@ -28,6 +28,7 @@ decode = files.decode
 
 def slow(path, notes=None):
     yield from decode(path, notes)
+    print("all was decoded", flush=True)
     time.sleep(100)
 
 files.decode = slow
@@ -90,7 +91,8 @@ def age(path, days):
 def test_what_a_killed_process_left_is_swept_at_the_next_start(one, cache):
     process = start(STALLED, one, cache)
     try:
-        wait_until(lambda: list(cache.rglob(".*.f32.*")), process)
+        # Between making a file and holding it, it may be swept, and is made again.
+        read_until(process, "all was decoded")
         (temporary,) = files_of(cache)
         # Another command beside it, for other recordings, leaves alone what the living write.
         cache_folder.sweep(cache)
