@@ -6,7 +6,7 @@ DEMO_SECS ?= 180
 
 PROGRAMS := sox ffmpeg chromium chromedriver
 
-.PHONY: demo test test-slow programs bench lint format clean
+.PHONY: demo test test-slow programs cluster-programs bench lint format clean
 
 # One case, one model: of two places mixed, it would jump from one to the other.
 demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
@@ -28,13 +28,17 @@ test: $(VENV)/tested lint programs
 	$(BIN)/python -m pytest
 
 # Half an hour: processes that are killed again and again, thousands of damaged files.
-test-slow: $(VENV)/tested programs
+test-slow: $(VENV)/tested programs cluster-programs
 	$(BIN)/python -m pytest -m slow
 
 # What tests check against.
 programs:
 	@which $(PROGRAMS) >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver; }
+
+cluster-programs:
+	@which sbatch munged >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge; }
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .

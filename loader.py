@@ -15,7 +15,7 @@ import numpy as np
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import Meter, Timer
 from wavegan_asmr.sound import cache_folder, files
-from wavegan_asmr.sound.data_folder import LeftOut, Recording, check_usable, find_files
+from wavegan_asmr.sound.data_folder import LeftOut, Recording, check_usable, find_files, path_of
 from wavegan_asmr.sound.data_table import describe_decoding, duration, table, total_s
 from wavegan_asmr.sound.files import AudioError
 from wavegan_asmr.sound.pcm_cache import CacheError, PcmCache
@@ -28,10 +28,13 @@ __all__ = [
     "make_dataset",
     "open_configured",
     "open_recordings",
+    "path_of",
     "table",
 ]
 
 _PREFETCHED_BATCHES = 4
+_PROBES, _PROBE_FRAMES = 8, 512
+"""Stretches of a slice by which its level is told, and the frames of each."""
 _MARK_S = 6 * 3600
 """Between notes that a stream of batches still reads its recordings."""
 
@@ -40,7 +43,7 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
     """Finds, probes and decodes the recordings of a folder; what is decoded already comes from the cache.
 
     Args:
-        data_dir: Path-like, searched recursively.
+        data_dir: Path-like, a folder, searched recursively, or one recording.
         sample_rate_hz: Integer, the rate wanted.
         channels: Integer, the channels wanted.
         fast_wav: Boolean, see `PcmCache`.
@@ -56,7 +59,7 @@ def open_recordings(data_dir, sample_rate_hz=16000, channels=1, fast_wav=False, 
     names, left_out = find_files(data_dir)
     cache = PcmCache(cache_dir or cache_folder.default_folder(), sample_rate_hz, channels, fast_wav)
     kept = cache_folder.sweep(cache.folder)
-    paths = {name: os.path.join(data_dir, name) for name in names}
+    paths = {name: path_of(data_dir, name) for name in names}
     pcms, to_decode = {}, {}
     for name, path in paths.items():
         try:
@@ -121,6 +124,7 @@ class Slices:
         normalize: Boolean, scale each recording to a peak of 1.
         min_level_db: Float or None, leave out slices whose RMS is below, dB relative to full scale.
         seed: Integer >= 0.
+        balance: Integer, slices in a row among which all levels of an epoch are dealt out evenly; 0 for any order.
 
     Attributes:
         per_epoch: Integer, slices of an epoch.
@@ -144,9 +148,11 @@ class Slices:
         normalize=False,
         min_level_db=None,
         seed=0,
+        balance=0,
     ):
         self.slice_len = slice_len
         self.seed = seed
+        self._balance = balance
         self.normalize = normalize
         self.min_level_db = min_level_db
         self.error = None
@@ -200,6 +206,7 @@ class Slices:
             normalize=config.data_normalize,
             min_level_db=config.data_min_level_db,
             seed=config.train_seed,
+            balance=config.train_batch_size if config.data_balance_levels else 0,
         )
 
     def locate(self, numbers):
@@ -216,6 +223,10 @@ class Slices:
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
             positions[chosen] = self._cached_epoch_positions(int(epoch))[places[chosen]]
+        return self._places(positions)
+
+    def _places(self, positions):
+        """Intervals and offsets of positions among all allowed offsets, see `locate`."""
         intervals = np.searchsorted(self._ends, positions, side="right")
         before = np.where(intervals > 0, self._ends[intervals - 1], 0)
         return intervals, positions - before + np.asarray(self._starts)[intervals]
@@ -254,7 +265,19 @@ class Slices:
         random = np.random.default_rng([self.seed, epoch])
         strata = random.permutation(self.per_epoch) + random.random(self.per_epoch)
         total = int(self._ends[-1])
-        return np.minimum((strata * (total / self.per_epoch)).astype(np.int64), total - 1)
+        positions = np.minimum((strata * (total / self.per_epoch)).astype(np.int64), total - 1)
+        return positions[_deal(self._powers(positions), self._balance, random)] if self._balance else positions
+
+    def _powers(self, positions):
+        """About how loud the slices at some positions are: float64 `[n]`, mean squares."""
+        powers = np.zeros(len(positions))
+        probe = np.empty([min(_PROBE_FRAMES, self.slice_len), self.channels], np.float32)
+        probes = np.linspace(0, self.slice_len - len(probe), _PROBES).astype(int)
+        for number, (interval, offset) in enumerate(zip(*self._places(positions))):
+            for first in probes:
+                self._pcms[interval].read_into(probe, int(offset + first))
+                powers[number] += np.vdot(probe, probe) * self._gains[interval] ** 2
+        return powers / (_PROBES * probe.size)
 
 
 def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
@@ -285,6 +308,16 @@ def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
 
     numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
     return numbers.map(load, num_parallel_calls=1).prefetch(_PREFETCHED_BATCHES)
+
+
+def _deal(powers, size, random):
+    """Deals out slices so that about every `size` in a row are of all levels: a permutation, int64 `[n]`."""
+    hands = [[] for _ in range(-(-len(powers) // size))]
+    ranked = np.argsort(powers, kind="stable")
+    for first in range(0, len(ranked), len(hands)):
+        for hand, number in zip(random.permutation(len(hands)), ranked[first : first + len(hands)]):
+            hands[hand].append(number)
+    return np.concatenate([random.permutation(hand) for hand in hands])
 
 
 def _loud_offsets(pcm, stop, slice_len, power):

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shutil
 import tempfile
+import time
 
 import numpy as np
 import soundfile
@@ -31,8 +32,9 @@ class SoundSet:
 _SHORT = ("--data_sample_rate=8000", "--data_slice_len=8192", "--data_first_slice", "--data_pad_end")
 
 SETS = {
-    **{name: SoundSet(f"asmr/{name}.ogg") for name in ("waves", "rain", "fireplace", "birds")},
+    **{name: SoundSet(f"asmr/{name}.ogg") for name in ("waves", "rain", "fireplace", "birds", "storm")},
     "digits": SoundSet("digits", _SHORT),
+    "piano": SoundSet("asmr/piano.flac"),
 }
 """Names of --sets."""
 
@@ -42,13 +44,14 @@ HELD_OUT_SHARE = 0.2
 HELD_OUT_EVERY = 6
 """One in so many files of a folder is held out."""
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of `measure`: what different versions found does not compare."""
 
 _FAULT_QUANTILE, _FAULT_MARGIN = 0.99, 0.25
 _CLIPPED_MOST = 1e-3
 _DRAWN = 6
 _BATCH, _SPLITS = 64, 10
+_BITS_BATCH, _BITS_N = 4, 32
 _LATENTS = 0x9A11
 
 
@@ -102,12 +105,14 @@ def measure(train_dir, held_out, eval_n, classifier):
         place, or None. Beside those of evaluate.py: "steps"; "memorisation" and "copies" tell how near slices are to
         the training's, in units of the distance of held-out ones, which stand beside; "faulty", the share of slices
         that are silent, clipped (a thousandth of the samples), or whose autocorrelation is 0.25 above the 99th
-        percentile of the held-out recordings'; "inception_score".
+        percentile of the held-out recordings'; "made_a_second", seconds of sound; "held_out_bits" and "training_bits" a
+        sample, where the model has them; "inception_score".
     """
     start_tensorflow(use_gpus=False)
     import loader
     from wavegan_asmr.classification import files
     from wavegan_asmr.evaluation import distances, measuring, metrics
+    from wavegan_asmr.families.autoregressive.family import Autoregressive
     from wavegan_asmr.families.generators import Generator
 
     generator = Generator(TrainDir(train_dir))
@@ -119,7 +124,12 @@ def measure(train_dir, held_out, eval_n, classifier):
         return measuring.measure(slices.read, min(eval_n, slices.offsets), config.data_sample_rate)
 
     random = np.random.default_rng([config.train_seed, _LATENTS])
-    clips = generator.clips(generator.draw(random, eval_n), _BATCH)
+    inputs = generator.draw(random, eval_n)
+    # The first batch builds the graph.
+    generator.generate(inputs[:_BATCH])
+    start_s = time.perf_counter()
+    clips = np.concatenate([generator.generate(inputs[i : i + _BATCH]) for i in range(0, eval_n, _BATCH)])
+    made_a_second = eval_n * config.slice_s / (time.perf_counter() - start_s)
     generated = measuring.measure(lambda first, count: clips[first : first + count], eval_n, config.data_sample_rate)
     training, held = measure_recordings(config.data_dir), measure_recordings(held_out)
     own, _ = measuring.nearest(held.log_mels, training.log_mels)
@@ -135,6 +145,10 @@ def measure(train_dir, held_out, eval_n, classifier):
     to_training, _ = measuring.nearest(generated.log_mels, training.log_mels)
     found = {metric: (value, beside[metric]) for metric, value in describe(generated, to_training).items()}
     found["steps"] = generator.step, None
+    found["made_a_second"] = made_a_second, None
+    if isinstance(generator.family, Autoregressive):
+        found["held_out_bits"] = _bits(generator, held_out), None
+        found["training_bits"] = _bits(generator, config.data_dir), None
     if classifier:
         trained = files.load(classifier)
         probabilities = np.concatenate(
@@ -143,6 +157,18 @@ def measure(train_dir, held_out, eval_n, classifier):
         score, real = (distances.inception_score(x, _SPLITS)[0] for x in (probabilities, trained.test))
         found["inception_score"] = score, real
     return found
+
+
+def _bits(generator, folder):
+    """Bits a sample of recordings."""
+    import loader
+    from wavegan_asmr.families.autoregressive.network import bits_a_sample
+
+    config, network = generator.config, generator.network.get_layer("audio").network
+    recordings, _ = loader.open_recordings(folder, config.data_sample_rate, config.data_num_channels)
+    slices = loader.Slices.from_config(recordings, config)
+    found = [float(bits_a_sample(network, slices.read(first, _BITS_BATCH))) for first in range(0, _BITS_N, _BITS_BATCH)]
+    return float(np.mean(found))
 
 
 def draw(train_dirs, held_out, title, path):

@@ -44,18 +44,18 @@ class Case:
 
     Attributes:
         preset: String.
-        channels, slice_len: Integers.
+        channels, slice_len: Integers, or None for those that each checkout's preset has.
         precision: String, see `contestants.PRECISIONS`.
     """
 
     preset: str
-    channels: int
-    slice_len: int
+    channels: int | None
+    slice_len: int | None
     precision: str
 
     @property
     def name(self):
-        return f"{self.preset}, {self.channels}, {self.slice_len}"
+        return ", ".join([self.preset, *(str(each) if each else "its own" for each in (self.channels, self.slice_len))])
 
 
 def race(case, checkout, rounds, turn_s):
@@ -120,11 +120,13 @@ def draw(results):
 def training(preset, channels, slice_len, precision, variant, checkout):
     """Turns of iterations of a preset with constant recordings, as `train` runs them; see `Case` and `race`."""
     make_trainer, config_module, choose_strategy = _import(checkout)
-    settings = config_module.PRESETS[preset] | {
-        "data_slice_len": slice_len,
-        "data_num_channels": channels,
-        "train_precision": PRECISIONS[precision],
-    }
+    settings = dict(config_module.PRESETS[preset])
+    # A checkout without bands has no such function either.
+    if slice_len and "wavegan_bands" in settings:
+        settings = config_module.preset_settings(preset, slice_len)
+    settings |= {"data_slice_len": slice_len} if slice_len else {}
+    settings |= {"data_num_channels": channels} if channels else {}
+    settings |= {"train_precision": PRECISIONS[precision]}
     config = config_module.Config(preset=preset, **settings | VARIANTS[variant])
     # Some iterations have a penalty, others not.
     return timed(iterations(make_trainer(config, choose_strategy())), repeats=config.wavegan_gp_every)

@@ -46,6 +46,9 @@ _SHOWN = {
     "copies": "copies",
     "faulty": "faulty pieces",
     "inception_score": "inception score",
+    "held_out_bits": "bits a sample, held out",
+    "training_bits": "bits a sample, training",
+    "made_a_second": "seconds of sound made a second",
     "steps": "steps",
 }
 """Metrics of the table: those of evaluate.py, and those of `held_out.measure`."""
@@ -232,14 +235,17 @@ def _table(by_variant):
     """A row a metric, a column a variant, and the recordings' own; medians over the seeds."""
     rows = []
     for metric, label in _SHOWN.items():
-        if all(metric in facts for each in by_variant.values() for facts in each):
-            values, real = zip(*(_median(each, metric) for each in by_variant.values()))
+        found = [_median(each, metric) for each in by_variant.values()]
+        if any(value is not None for value, _ in found):
+            values, real = zip(*found)
             rows.append([label, *values, real[0]])
     return common.table(["", *by_variant, "recordings"], rows)
 
 
 def _median(measured, metric):
-    """The median of a metric over seeds, and of the recordings' own or None."""
+    """The median of a metric over seeds, and of the recordings' own; None where a model or they have none."""
+    if not all(metric in facts for facts in measured):
+        return None, None
     values, real = zip(*(facts[metric] for facts in measured))
     return float(statistics.median(values)), None if real[0] is None else float(statistics.median(real))
 

@@ -18,16 +18,16 @@ With --presets, what an iteration of these costs with all its parts and without 
 alone; with --against CHECKOUT the same of another checkout of this project, by turns.
 
     python -m benchmarks.train_step --presets asmr --against ../before
-    python -m benchmarks.train_step --presets asmr --channels 2 --slice_lens 65536 --against ../before
+    python -m benchmarks.train_step --presets asmr-16k --channels 2 --slice_lens 65536 --against ../before
 """
 
 flags.DEFINE_list("dims", ["16", "64"], "Widths of the networks.")
 flags.DEFINE_list("batches", ["16", "64"], "Slices of a batch.")
-flags.DEFINE_list("slice_lens", ["16384"], "Samples of a slice.")
+flags.DEFINE_list("slice_lens", ["16384"], "Samples of a slice; with --presets by default those of the preset.")
 flags.DEFINE_float("most_tflop", 2.0, "Leave out cases whose iteration takes more TFLOP.", lower_bound=0)
 flags.DEFINE_list("contestants", [], f"Which to measure, among {', '.join(contestants.NAMES)}; default: all.")
 flags.DEFINE_list("presets", [], f"Iterations of presets instead, among {', '.join(PRESETS)}.")
-flags.DEFINE_list("channels", ["1"], "With --presets: audio channels.")
+flags.DEFINE_list("channels", [], "With --presets: audio channels; default: those of the preset.")
 flags.DEFINE_enum("precision", "bfloat16", list(contestants.PRECISIONS), "With --presets: their arithmetic.")
 flags.DEFINE_string("against", "", "With --presets: another checkout of this project, which takes turns with this one.")
 flags.adopt_module_key_flags(common)
@@ -65,8 +65,8 @@ def _measure_presets():
     cases = [
         presets.Case(preset, channels, slice_len, values.precision)
         for preset in common.names("presets", PRESETS)
-        for channels in common.integers("channels", at_least=1)
-        for slice_len in common.slice_lens("slice_lens")
+        for channels in (common.integers("channels", at_least=1) if values.channels else [None])
+        for slice_len in (common.slice_lens("slice_lens") if values["slice_lens"].present else [None])
     ]
     machine = common.machine_facts()
     common.warn_if_busy(machine)

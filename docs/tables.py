@@ -3,11 +3,12 @@
 A table follows a line `<!-- table NAME -->`. A test holds the pages to what this writes.
 """
 
+import dataclasses
 import pathlib
 import re
 
 from wavegan_asmr.classification.settings import InceptionSettings, LabelSettings
-from wavegan_asmr.command_line import backup, check, flags, train
+from wavegan_asmr.command_line import backup, cases, check, flags, push, share, train
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
@@ -50,12 +51,28 @@ def _verbs():
     return _rows(["command", "what it does"], [[f"`wavegan {verb}`", words] for verb, (_, words) in VERBS.items()])
 
 
+def _is_common(field):
+    """Whether a setting of a training is one of every family."""
+    return all(family.reads(field.name) == FAMILIES["wavegan"].reads(field.name) for family in FAMILIES.values())
+
+
 def _of_kind(kind):
-    return lambda: _flags(Config, chosen=lambda field: field.metadata["kind"] == kind)
+    return lambda: _flags(Config, chosen=lambda field: field.metadata["kind"] == kind and _is_common(field))
+
+
+def _of_family(prefix):
+    def rows():
+        chosen = [field for field in dataclasses.fields(Config) if field.name.startswith(prefix)]
+        kinds = [field.metadata["kind"] for field in chosen]
+        lines = flags.table(Config, lambda field: field in chosen)
+        return [*_rows(["flag", "default", "range", "meaning", "kind"], []), *map("{} {} |".format, lines, kinds)]
+
+    return rows
 
 
 TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
-    "flags-train": lambda: _flags(train.DryRunSettings),
+    "flags-train": lambda: _flags(train.DryRunSettings, train.WorkerSettings),
+    "flags-nsml": lambda: _flags(train.NsmlSettings),
     "flags-check": lambda: _flags(check.PruneSettings),
     "flags-checkpoints": lambda: _flags(CheckpointSettings),
     "flags-preview": lambda: _flags(PreviewSettings),
@@ -65,9 +82,13 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
     "flags-evaluate": lambda: _flags(EvaluationSettings),
     "flags-classify": lambda: _flags(LabelSettings),
     "flags-incept": lambda: _flags(InceptionSettings),
+    "flags-cases": lambda: _flags(cases.CasesSettings),
+    "flags-share": lambda: _flags(share.ShareSettings),
+    "flags-push": lambda: _flags(push.PushSettings),
     "flags-backup": lambda: _flags(backup.BackupSettings),
     "verbs": _verbs,
     "families": lambda: _rows(["family", "what it is"], [[f"`{f.name}`", f.words] for f in FAMILIES.values()]),
+    **{f"flags-{prefix}": _of_family(f"{prefix}_") for prefix in ("wavegan", "wavenet", "lstm", "autoregressive")},
     "losses": _losses,
     "metrics": lambda: [*_rows(["metric", "what it says", "how it is measured", "good is"], []), *metrics.table()],
     "formats": formats.table,

@@ -119,6 +119,23 @@ def run_here(monkeypatch, capfd):
 
 
 @pytest.fixture
+def verb(monkeypatch, capsys):
+    """Function: runs `wavegan VERB` in this process; returns what it printed, and raises `UserError`."""
+    from wavegan_asmr.command_line import run
+    from wavegan_asmr.command_line.main import call
+
+    # TensorFlow's devices cannot change any more.
+    monkeypatch.setattr(run, "start_tensorflow", lambda **options: None)
+
+    def run_verb(name, *arguments):
+        capsys.readouterr()
+        call(name, list(map(str, arguments)), f"wavegan {name}")
+        return "".join(capsys.readouterr())
+
+    return run_verb
+
+
+@pytest.fixture
 def start_command():
     """Function: starts a script of the project in the background; what still runs is killed at the end."""
     processes = []

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import threading
 import time
 
@@ -67,3 +68,17 @@ def tiny_settings(folder, **more):
     named = dict(flag.removeprefix("--").split("=") for flag in TINY)
     paths = {"data_dir": str(folder / "recordings"), "data_cache_dir": str(folder / "cache")}
     return {name: int(value) if value.isdecimal() else value for name, value in named.items()} | paths | more
+
+
+def free_ports(count):
+    """Ports of loopback that nobody listens at."""
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def free_addresses(count):
+    """The same as addresses, HOST:PORT."""
+    return [f"127.0.0.1:{port}" for port in free_ports(count)]

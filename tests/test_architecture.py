@@ -19,7 +19,7 @@ ALLOWED = {
 } | {script: {"command_line"} for script in SCRIPTS}
 """Single module -> the rooms of the package that it may import."""
 
-USERS = {"wavegan": {"families"}, "loader": {"training", "evaluation", "classification"}}
+USERS = {"wavegan": {"families"}, "loader": {"training", "evaluation", "classification", "cases"}}
 """Single module -> the wings that may import it."""
 
 UNWANTED = ["tensorflow", "keras", "numpy", "rich", "msgspec", "librosa", "matplotlib", "soundfile", "scipy", "av"]

@@ -1,5 +1,6 @@
 """Benchmarks: what they compare is the same, they count the work right, and each runs as a command."""
 
+import collections
 import itertools
 import json
 import os
@@ -19,7 +20,7 @@ from conftest import ROOT
 from processes import wait_until
 
 import wavegan
-from benchmarks import common, contestants, held_out, presets, sound_sets, textbook, topology
+from benchmarks import common, contestants, held_out, piano, presets, sound_sets, textbook, topology
 from wavegan_asmr.config import SLICE_LENS, Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
@@ -433,3 +434,29 @@ def test_stopping_leaves_no_process(tmp_path):
         return False
 
     wait_until(is_group_gone)
+
+
+def test_the_piano_is_a_midi_file():
+    """Read as the standard says: every note that begins ends, and nothing comes after."""
+    notes = piano.notes(np.random.default_rng(0))
+    data = piano.midi_file(notes)
+    assert data[:14] == b"MThd" + bytes([0, 0, 0, 6, 0, 0, 0, 1]) + (960).to_bytes(2, "big")
+    assert data[14:18] == b"MTrk" and int.from_bytes(data[18:22], "big") == len(data) - 22
+    place, ticks, sounding, begun = 22, 0, collections.Counter(), []
+    while place < len(data):
+        delta = 0
+        while True:
+            delta, byte, place = delta << 7 | data[place] & 0x7F, data[place], place + 1
+            if byte < 0x80:
+                break
+        ticks += delta
+        if data[place] == 0xFF:
+            place += 3 + data[place + 2]
+            continue
+        kind, pitch, _ = data[place : place + 3]
+        sounding[pitch] += {0x90: 1, 0x80: -1}[kind]
+        begun += [(ticks / 960, pitch)] if kind == 0x90 else []
+        place += 3
+    assert not +sounding and data[-3:] == b"\xff\x2f\x00"
+    assert begun == sorted((round(start * 960) / 960, pitch) for start, _, pitch, _ in notes)
+    assert 100 < begun[-1][0] < piano.SECONDS

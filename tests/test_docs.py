@@ -25,7 +25,7 @@ def test_every_table_is_shown():
 def test_flags_and_links_exist(path, command):
     text = path.read_text()
     known = set(re.findall(r"--(\w+)", (ROOT / "docs" / "flags.md").read_text()))
-    others = {"help", "logdir", "from"}
+    others = {"help", "logdir", "from", "head"}
     assert set(re.findall(r"(?<![\w-])--([a-z]\w+)", text)) <= known | others
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert (path.parent / link).exists(), link

@@ -18,17 +18,20 @@ import processor  # noqa: E402
 
 DIGESTS = json.loads((GOLDEN / "digests.json").read_text())
 IS_SAME_PROCESSOR = processor.identity() == DIGESTS["processor"]
-TRAININGS = ("paper", "asmr", "finetuned")
+TRAININGS = ("paper", "asmr", "finetuned", "stereo")
 SAMPLES_TOLERANCE, WEIGHTS_TOLERANCE = 1e-6, 1e-4
 """On other processors, which round sums in another order. Adam takes gradients that rounding has turned around for
 whole updates: with the instructions of AVX2 in place of AVX512 weights differ by up to 1e-5 after twenty steps."""
 
 FRESH = {
     "paper": "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=8 --train_batch_size=4",
-    "asmr": "--preset=asmr --wavegan_genr_noise_bits=32 --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
+    "asmr": "--preset=asmr-16k --wavegan_genr_noise_bits=32 --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
     "finetuned": "--train_init_from={golden}/asmr --train_batch_size=4",
+    "stereo": "--preset=asmr --data_slice_len=8192 --wavegan_dim=1 --train_batch_size=4",
 }
 """Flags of each training when it was begun."""
+
+RECORDINGS = dict.fromkeys(TRAININGS, "recordings") | {"stereo": "stereo_recordings"}
 
 QUIET = "--train_save_secs=100000 --train_summary_secs=100000 --train_forms=table".split()
 
@@ -95,7 +98,7 @@ def check_weights(found, before, expected):
 def test_a_new_training_learns_the_same(name, golden, tmp_path, command):
     flags = FRESH[name].format(golden=golden).split()
     command(
-        "train_wavegan.py", "train", tmp_path / "new", f"--data_dir={golden / 'recordings'}", *flags, *QUIET,
+        "train_wavegan.py", "train", tmp_path / "new", f"--data_dir={golden / RECORDINGS[name]}", *flags, *QUIET,
         "--train_precision=float32", "--train_max_steps=20",
     )  # fmt: skip
     before = of_training(np.load(golden / "learned.npz"), name) or tensors(golden / name, 20)
@@ -119,16 +122,21 @@ def test_an_old_training_is_previewed_the_same(golden, command):
 
 
 def test_an_old_training_is_evaluated(golden, command):
+    """The history of an older embedding stays, and what does not depend on the embedding is the same."""
     lines = (golden / "asmr" / "metrics.jsonl").read_text()
     process = command("evaluate.py", golden / "asmr", "--eval_n=200", "--checkpoint=best")
-    for line in map(json.loads, lines.splitlines()):
-        if line["metric"] == "inception_score":
-            continue
-        shown = re.search(rf"^  {line['metric']} +(\S+)", process.stdout, re.M)
+    former = {line["metric"]: line["value"] for line in map(json.loads, lines.splitlines())}
+    of_the_embedding = {"frechet_distance", "kernel_distance", "ndb"}
+    expected = {name: value for name, value in former.items() if name not in {*of_the_embedding, "inception_score"}}
+    expected |= json.loads((golden / "evaluated.json").read_text())
+    assert of_the_embedding < expected.keys()
+    for metric, value in expected.items():
+        shown = re.search(rf"^  {metric} +(\S+)", process.stdout, re.M)
         # Printed with four digits.
-        assert float(shown[1]) == pytest.approx(line["value"], rel=1e-3, abs=1e-6), line["metric"]
+        assert float(shown[1]) == pytest.approx(value, rel=1e-3, abs=1e-6), metric
     now = (golden / "asmr" / "metrics.jsonl").read_text()
     assert now.startswith(lines) and len(now) > len(lines)
+    assert {json.loads(line)["embedding_version"] for line in now[len(lines) :].splitlines()} == {2}
 
 
 def test_an_old_classifier_scores_the_same(golden, command):

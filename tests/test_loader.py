@@ -173,7 +173,8 @@ def test_folder_that_may_not_be_read(closed):
     ("content", "message"),
     [
         (None, "no such folder of recordings"),
-        ("file", "must be a folder of recordings. Received a file"),
+        ("file", "no usable recording .*: data: empty file"),
+        ("pipe", "must be a folder of recordings, or one recording"),
         ({}, "no usable recording .*WAV, FLAC.*: the folder holds nothing"),
         ({"a.txt": b"text", "b.TXT": b"", "c": b"", ".x.wav": b""}, r": the folder holds 2 \.txt, 1 without an ending"),
         ({"x.wav": b"text", "note.txt": b""}, r"1 \.txt, 1 \.wav; x\.wav: not readable as audio"),
@@ -184,6 +185,8 @@ def test_nothing_to_open(tmp_path, content, message):
     data_dir = tmp_path / "data"
     if content == "file":
         data_dir.touch()
+    elif content == "pipe":
+        os.mkfifo(data_dir)
     elif content is not None:
         data_dir.mkdir()
         for name, text in content.items():
@@ -192,6 +195,13 @@ def test_nothing_to_open(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as raised:
         loader.open_recordings(data_dir)
     assert f"--data_dir '{data_dir}'" in str(raised.value) or f": '{data_dir}'" in str(raised.value)
+
+
+def test_one_recording_in_place_of_a_folder(recordings):
+    (alone,), left_out = loader.open_recordings(recordings / "rain.wav")
+    among = {each.name: each for each in loader.open_recordings(recordings)[0]}["rain.wav"]
+    assert (alone.name, alone.path, left_out) == ("rain.wav", str(recordings / "rain.wav"), [])
+    assert alone.pcm == among.pcm
 
 
 def test_bad_files_are_left_out_with_their_reasons(recordings):
@@ -447,7 +457,7 @@ def test_recording_with_samples_that_are_not_numbers_is_left_out(recordings, noi
     first=st.integers(0, 2**45),
     count=st.integers(1, 120),
     data=st.data(),
-    options=st.sampled_from([{}, {"pad_end": True}, {"overlap_ratio": 0.75}, {"first_slice": True}]),
+    options=st.sampled_from([{}, {"pad_end": True}, {"overlap_ratio": 0.75}, {"first_slice": True}, {"balance": 5}]),
 )
 def test_slice_is_a_function_of_seed_and_number(ramps, seed, first, count, data, options):
     """However the stream is cut, in whatever order it is read, by whatever instance."""
@@ -489,11 +499,13 @@ def test_slices_are_pieces_of_one_recording(tmp_path, channels):
 
 
 @pytest.mark.parametrize(
-    ("pad_end", "overlap_ratio"), [(False, 0), (False, 0.7), (True, 0)], ids=["plain", "overlap", "pad_end"]
+    ("pad_end", "overlap_ratio", "balance"),
+    [(False, 0, 0), (False, 0.7, 0), (True, 0, 0), (False, 0.7, 8)],
+    ids=["plain", "overlap", "pad_end", "balanced"],
 )
-def test_every_offset_is_equally_likely(ramps, pad_end, overlap_ratio):
+def test_every_offset_is_equally_likely(ramps, pad_end, overlap_ratio, balance):
     """So long recordings weigh in proportion to their offsets, and nothing else is ever read."""
-    slices = Slices(ramps, SLICE_LEN, overlap_ratio, pad_end=pad_end, seed=1)
+    slices = Slices(ramps, SLICE_LEN, overlap_ratio, pad_end=pad_end, seed=1, balance=balance)
     starts = np.cumsum([0, *LENGTHS[:-1]])
     offsets = [start + np.arange(n if pad_end else n - SLICE_LEN + 1) for start, n in zip(starts, LENGTHS)]
     counts = np.zeros(sum(LENGTHS), int)
@@ -508,10 +520,11 @@ def test_every_offset_is_equally_likely(ramps, pad_end, overlap_ratio):
     assert scipy.stats.chisquare(by_recording, expected).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("balance", [0, 3])
 @pytest.mark.parametrize("position", range(3))
-def test_every_offset_is_equally_likely_at_any_place_of_an_epoch(tmp_path, position):
+def test_every_offset_is_equally_likely_at_any_place_of_an_epoch(tmp_path, position, balance):
     """The order within an epoch is random too."""
-    slices = Slices(make_ramps(tmp_path, [200]), SLICE_LEN)
+    slices = Slices(make_ramps(tmp_path, [200]), SLICE_LEN, balance=balance)
     batches = [slices.read(epoch * slices.per_epoch + position, 1) for epoch in range(5000)]
     counts = np.bincount(places(np.concatenate(batches)), minlength=169)
     assert len(counts) == 169 and scipy.stats.chisquare(counts).pvalue > 1e-4
@@ -538,6 +551,23 @@ def test_an_epoch_takes_one_offset_from_each_stratum(lengths, overlap_ratio, epo
     parts = np.arange(n)
     assert (positions >= np.floor(parts * width)).all() and (positions < (parts + 1) * width).all()
     assert np.diff(positions, prepend=0).max() <= 2 * hop
+
+
+@settings(max_examples=20, deadline=None)
+@given(hands=st.integers(1, 6), size=st.integers(1, 12), missing=st.integers(0, 5), seed=st.integers(0, 2**32))
+def test_balanced_slices_are_of_all_levels(hands, size, missing, seed):
+    """Of so many in a row there is one of each of as many ranges of levels, where an epoch divides evenly."""
+    n = max(1, hands * size - missing)
+    powers = 10 ** np.random.default_rng(seed).normal(-3, 1, n)
+    with tempfile.TemporaryDirectory() as folder:
+        x = [np.full([SLICE_LEN, 1], np.sqrt(power)) for power in powers]
+        recordings = [store(pathlib.Path(folder) / str(k), each) for k, each in enumerate(x)]
+        slices = Slices(recordings, SLICE_LEN, seed=seed, balance=size)
+        found = np.mean(slices.read(0, n) ** 2, axis=(1, 2))
+    np.testing.assert_allclose(np.sort(found), np.sort(powers), rtol=1e-5)
+    if n == hands * size:
+        ranks = np.argsort(np.argsort(found)).reshape(hands, size)
+        np.testing.assert_array_equal(np.sort(ranks // hands, axis=1), np.tile(np.arange(size), [hands, 1]))
 
 
 @pytest.mark.parametrize(("overlap_ratio", "times"), [(0, 1), (0.5, 2), (0.75, 4), (0.9375, 16)])

@@ -151,6 +151,16 @@ def test_a_lock_that_is_deleted_when_it_is_released_keeps_others_out(tmp_path):
     assert min(held) > 20
 
 
+@pytest.mark.parametrize("name", ["", "preview"])
+def test_a_file_in_its_place_is_named(tmp_path, name):
+    file = tmp_path / "train" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(UserError, match=rf"TRAIN_DIR must be a folder\. Received a file: '{file}'"):
+        TrainDir(tmp_path / "train").create()
+    assert file.read_text() == "mine"
+
+
 # Files that are not ours.
 
 

@@ -16,25 +16,38 @@ _machine = functools.partial(setting, kind="machine")
 _run = functools.partial(setting, kind="run")
 
 
+_ASMR_16K = {
+    "wavegan_dim": 16,
+    "train_batch_size": 16,
+    "wavegan_genr_noise": True,
+    "wavegan_genr_noise_relative": True,
+    "wavegan_genr_noise_bits": 16,
+    "wavegan_disc_phaseshuffle_per": "example",
+    "wavegan_genr_texture": 5.0,
+    "wavegan_loss": "hinge",
+    "wavegan_disc_nupdates": 1,
+    "wavegan_gp_lambda": 0.1,
+    "wavegan_gp_every": 4,
+    "wavegan_genr_lr": 5e-4,
+    "wavegan_lr_hold": 1000,
+}
+
 PRESETS = {
     "paper": {},
-    "asmr": {
-        "wavegan_dim": 16,
-        "train_batch_size": 16,
-        "wavegan_genr_noise": True,
-        "wavegan_genr_noise_relative": True,
-        "wavegan_genr_noise_bits": 16,
-        "wavegan_disc_phaseshuffle_per": "example",
-        "wavegan_genr_texture": 5.0,
-        "wavegan_loss": "hinge",
-        "wavegan_disc_nupdates": 1,
-        "wavegan_gp_lambda": 0.1,
-        "wavegan_gp_every": 4,
-        "wavegan_genr_lr": 5e-4,
-        "wavegan_lr_hold": 1000,
+    "asmr": _ASMR_16K
+    | {
+        "data_sample_rate": 44100,
+        "data_num_channels": 2,
+        "data_slice_len": 65536,
+        "data_balance_levels": True,
+        "wavegan_bands": 16,
     },
+    "asmr-16k": _ASMR_16K,
 }
 """Values of --preset -> settings that take the place of the defaults, which are those of the reference."""
+
+FROM_RECORDINGS = {"asmr": ("data_sample_rate", "data_num_channels")}
+"""Values of --preset -> settings that follow from the recordings where they can be read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +60,15 @@ class Config(Settings):
 
     preset: str = _model(
         "paper",
-        "A set of settings, which flags override: paper (all defaults, as the reference implementation) or asmr "
-        "(learns the sound of recordings sooner; see docs/quality.md).",
+        "A set of settings, which flags override: paper (all defaults, as the reference implementation), asmr "
+        "(learns the sound of recordings sooner, at their sample rate and in stereo where they are; see "
+        "docs/quality.md) or asmr-16k (the same at 16 kHz in mono, in shorter slices).",
         choices=tuple(PRESETS),
     )
 
     family: str = _model("wavegan", "The model family: what is trained.")
 
-    data_dir: str = _machine("", "Folder of recordings, searched recursively.", is_path=True)
+    data_dir: str = _machine("", "Folder of recordings, searched recursively; or one recording.", is_path=True)
     data_sample_rate: int = _training(
         16000, "Sample rate of the model; recordings are resampled to it.", unit="Hz", at_least=1000, at_most=384000
     )
@@ -81,6 +95,9 @@ class Config(Settings):
     )
     data_min_level_db: float | None = _training(
         None, "Leave out slices whose RMS is below this level, as -60.", unit="dB of full scale", at_most=0
+    )
+    data_balance_levels: bool = _training(
+        False, "Deal out the slices of an epoch so that each batch has soft and loud ones in their shares."
     )
     data_cache_dir: str = _machine(
         "", "Folder of decoded recordings; default: wavegan in the user's cache folder.", is_path=True
@@ -176,6 +193,30 @@ class Config(Settings):
         below=1,
     )
 
+    wavenet_dilations: tuple[int, ...] = _model(
+        tuple(2**i for i in range(10)),
+        "Samples between the two taps of each block of a WaveNet's, in turn.",
+        at_least=1,
+        at_most=262144,
+    )
+    wavenet_repeats: int = _model(2, "How often the dilations come after each other.", at_least=1, at_most=100)
+    wavenet_channels: int = _model(32, "Channels of a WaveNet's blocks.", at_least=1, at_most=4096)
+    wavenet_skip_channels: int = _model(
+        64, "Channels that skip from a WaveNet's blocks to its end.", at_least=1, at_most=4096
+    )
+    lstm_units: int = _model(256, "Cells of a layer of an LSTM.", at_least=1, at_most=8192)
+    lstm_layers: int = _model(2, "Layers of an LSTM.", at_least=1, at_most=32)
+    lstm_unroll: int = _training(
+        512, "Samples through which the gradients of an LSTM go back; they divide a slice.", at_least=1, at_most=262144
+    )
+    autoregressive_lr: float = _training(1e-3, "Learning rate (wavenet, lstm).", at_least=0, at_most=1000)
+    autoregressive_held_out_dir: str = _machine(
+        "",
+        "Folder of recordings that are not learned from; the bits a sample of a wavenet or lstm are "
+        "shown for them too.",
+        is_path=True,
+    )
+
     train_batch_size: int = _training(64, "Slices of a batch, over all devices.", at_least=1, at_most=65536)
     train_seed: int = _training(0, "Seed of weights, latents, slices and shuffles.", at_least=0, at_most=2**31 - 1)
     train_ema: float = _training(
@@ -226,7 +267,8 @@ class Config(Settings):
         if self.wavegan_bands > 1 and self.wavegan_genr_pp:
             raise UserError(
                 "--wavegan_genr_pp filters audio, and with --wavegan_bands the discriminator hears bands: it would not "
-                f"be learned. Received: --wavegan_bands {self.wavegan_bands}; leave one of them out."
+                f"be learned. Received: --wavegan_bands {self.wavegan_bands}; give --wavegan_bands 1 or leave out the "
+                "post-filter."
             )
 
     @property
@@ -238,6 +280,25 @@ class Config(Settings):
     def slice_s(self):
         """Seconds of a slice."""
         return self.data_slice_len / self.data_sample_rate
+
+
+def preset_settings(name, slice_len=None):
+    """Returns the settings of a preset, a dict of name to value.
+
+    Args:
+        name: String; one that is none of `PRESETS` has none, and `Config` refuses it.
+        slice_len: Integer, samples of a slice if they are not those of the preset: short ones have fewer bands.
+    """
+    settings = PRESETS.get(name, {})
+    if slice_len and "wavegan_bands" in settings:
+        return settings | {"wavegan_bands": min(settings["wavegan_bands"], max(1, slice_len // min(SLICE_LENS)))}
+    return settings
+
+
+def preset_of(config):
+    """Returns today's name of the preset of a `Config`: asmr was once what is asmr-16k now."""
+    was_16k = config.preset == "asmr" and config.data_sample_rate == 16000 and config.wavegan_bands == 1
+    return "asmr-16k" if was_16k else config.preset
 
 
 def merge(stored, given, fixed_kinds):
@@ -258,7 +319,9 @@ def merge(stored, given, fixed_kinds):
         if field.name not in given or field.metadata["kind"] not in fixed_kinds:
             continue
         old, new = getattr(stored, field.name), check(field, given[field.name])
-        if old != new:
+        if field.name == "preset" and new == preset_of(stored):
+            given = given | {"preset": old}
+        elif old != new:
             raise UserError(
                 f"--{field.name} cannot change in a TRAIN_DIR that has begun: stored {old!r}, received {new!r}. "
                 "Leave the flag out to go on, or begin a new TRAIN_DIR (--train_init_from takes over the weights)."
@@ -284,7 +347,7 @@ def check_recordings(config):
         UserError: They have moved, or are not known; says how to give the new place.
     """
     if storage.is_gone(config.data_dir):
-        why = "not where it found them" if config.data_dir else "not known, since it was imported"
+        why = "not where it found them" if config.data_dir else "not known, since it was imported or shared"
         raise UserError(
             f"the recordings of this training are {why}; say where they are now: --data_dir FOLDER. "
             f"Received: {config.data_dir!r}."

@@ -13,6 +13,8 @@
     report/                 the same to look at and listen to
     .lock, .best.lock       held by the training, and by whoever replaces the best checkpoint; readers need none
 
+A model to share is such a directory with generator.safetensors in place of checkpoints: what generates takes it.
+
 A checkpoint maps names of variables to values, `generator/upconv_0/kernel`, not the object graph of a library,
 so it outlives changes of code. TensorFlow is imported only by what needs it.
 """
@@ -36,6 +38,9 @@ from wavegan_asmr.errors import UserError
 
 BEST = "best"
 """In place of a step: the best checkpoint."""
+
+SHARED = "generator.safetensors"
+"""The file that makes a folder a shared model."""
 
 _POLL_S = 2.0
 _COPIED = (
@@ -89,10 +94,17 @@ class TrainDir(CheckpointFolder):
         """Makes the directory.
 
         Raises:
-            UserError: It is a file, or cannot be written.
+            UserError: It is a file or a shared model, or cannot be written.
         """
+        self.refuse_shared()
+        preview = self.join("preview")
         try:
-            os.makedirs(self.join("preview"), exist_ok=True)
+            os.makedirs(self.path, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(preview)
+            # A training that is refused may delete it at this moment; os.makedirs would take that for a file.
+            with contextlib.suppress(FileNotFoundError):
+                os.listdir(preview)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except (FileExistsError, NotADirectoryError) as error:
@@ -117,15 +129,34 @@ class TrainDir(CheckpointFolder):
         except filelock.Timeout as error:
             raise UserError(f"another training is running in {self.path!r}; stop it first.") from error
         try:
-            # A training that was refused may have deleted it since it was made.
-            os.makedirs(self.join("preview"), exist_ok=True)
+            # A training that was refused may have deleted what was made before.
+            self.create()
             yield
         finally:
             if not self.has_config:
                 with contextlib.suppress(OSError):
-                    os.unlink(lock.lock_file)
                     os.rmdir(self.join("preview"))
+                # Last: whoever gets a new lock makes the folder anew.
+                with contextlib.suppress(OSError):
+                    os.unlink(lock.lock_file)
             lock.release()
+
+    @property
+    def is_shared(self):
+        """Whether it is a shared model: a generator without what training needs."""
+        return os.path.isfile(self.join(SHARED))
+
+    def refuse_shared(self):
+        """Refuses a shared model where a training is needed.
+
+        Raises:
+            UserError: It is one.
+        """
+        if self.is_shared:
+            raise UserError(
+                f"{self.path!r} is a shared model, a generator alone: it can be neither trained nor fine-tuned nor "
+                "backed up. Name a TRAIN_DIR."
+            )
 
     @property
     def has_config(self):
@@ -219,14 +250,16 @@ class TrainDir(CheckpointFolder):
                 the candidate, a float, or to None where it cannot be used; or None where there is only one evaluation.
 
         Returns:
-            Boolean, False where the one there is as good, or where the checkpoint is damaged or the training has
-            deleted it; best/ is as it was then.
+            Boolean, False where the one there is as good, where the checkpoint is damaged or the training has deleted
+            it, or where this is a shared model; best/ is as it was then.
 
         Raises:
             UserError: It cannot be written; or best.json is damaged.
         """
         import filelock
 
+        if self.is_shared:
+            return False
         best = TrainDir(self.join(BEST))
         try:
             with filelock.FileLock(self.join(".best.lock")):

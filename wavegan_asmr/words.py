@@ -38,6 +38,16 @@ def shell(name):
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#%&()*+,-./:;<=>?@[]^_{|}~")
 
 
+def flags(names):
+    """Returns settings as flags to choose from: "--a, --b or --c".
+
+    Args:
+        names: Sequence of strings, at least one.
+    """
+    *others, last = (f"--{name}" for name in names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def reason(error):
     """Returns why a file could not be read or written, in plain words.
 

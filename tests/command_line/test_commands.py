@@ -182,15 +182,24 @@ def test_dry_run_writes_nothing(command, recordings, tmp_path):
     assert not (tmp_path / "train").exists()
 
 
-def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_path):
-    train, flags = tmp_path / "train", ["--data_dir", recordings, *TINY]
-    command("train_wavegan.py", "train", train, *flags, "--preset=asmr", "--train_batch_size=4", "--train_max_steps=1")
+@pytest.mark.parametrize(
+    ("preset", "slice_len", "settled"),
+    [
+        ("asmr-16k", 4096, {}),
+        # What most of the recordings have, 4 s of 7; and short slices have fewer bands.
+        ("asmr", 8192, {"data_sample_rate": 16000, "data_num_channels": 1, "wavegan_bands": 2}),
+    ],
+)
+def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_path, preset, slice_len, settled):
+    train, flags = tmp_path / "train", ["--data_dir", recordings, *TINY, f"--data_slice_len={slice_len}"]
+    command(
+        "train_wavegan.py", "train", train, *flags, f"--preset={preset}", "--train_batch_size=4", "--train_max_steps=1"
+    )
     stored = vars(TrainDir(train).read_config())
-    given = {flag.split("=")[0][2:] for flag in TINY} | {"train_batch_size"}
-    assert {name: stored[name] for name in PRESETS["asmr"].keys() - given} == {
-        name: value for name, value in PRESETS["asmr"].items() if name not in given
-    }
-    assert (stored["preset"], stored["wavegan_genr_noise"]) == ("asmr", True)
+    given = {flag.split("=")[0][2:] for flag in flags[2:]} | {"train_batch_size"}
+    expected = {name: value for name, value in (PRESETS[preset] | settled).items() if name not in given}
+    assert {name: stored[name] for name in expected} == expected
+    assert (stored["preset"], stored["wavegan_genr_noise"]) == (preset, True)
     assert (stored["wavegan_dim"], stored["train_batch_size"]) == (1, 4)
     # What is exported has the noise of the generator it comes from.
     z = tf.random.stateless_uniform([3, stored["wavegan_latent_dim"]], [1, 2], -1, 1)
@@ -199,8 +208,8 @@ def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_p
     output = command("train_wavegan.py", "train", train, "--train_max_steps=2").stdout
     assert "resuming  step 1" in output
     for path, name, words in (
-        (train, "paper", "--preset cannot change in a TRAIN_DIR that has begun: stored 'asmr', received 'paper'"),
-        (tmp_path / "new", "best", "--preset must be one of paper, asmr. Received: 'best'"),
+        (train, "paper", f"--preset cannot change in a TRAIN_DIR that has begun: stored '{preset}', received 'paper'"),
+        (tmp_path / "new", "best", "--preset must be one of paper, asmr, asmr-16k. Received: 'best'"),
     ):
         process = command("train_wavegan.py", "train", path, *flags, f"--preset={name}", check=False)
         assert process.returncode == 2 and words in process.stderr

@@ -17,7 +17,7 @@ RATE_HZ = 16000
 LINES = [
     "train_wavegan.py train {}/train --data_dir {}/recordings --data_cache_dir {}/cache --train_max_steps=1 {tiny}",
     "train_wavegan.py train {}/train --train_max_steps=2",
-    "evaluate.py {}/train --compare --eval_n=78",
+    "evaluate.py {}/train --compare --eval_n=86",
     "preview.py {}/train --preview_n=1 --checkpoint=best",
     "train_wavegan.py import {}/imported {}/tf1_run",
     "generate.py {}/train --minutes=0.02 --out {}/night.flac",

@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 import tensorflow as tf
 from conftest import TINY
@@ -124,6 +125,51 @@ def test_verdict(evaluator, make, expected):
     assert ("healthy" in names) == (expected == "healthy")
     for _, rule in result.verdicts:
         assert re.search(r"\d", rule)
+
+
+def wide(seed):
+    """A fire with another one on either side: float32 `[frames, 2]`."""
+    middle, left, right = (fire(30, RATE_HZ, 10 * seed + k) for k in range(3))
+    return np.stack([middle + left, middle + right], axis=1) / 2
+
+
+@pytest.fixture(scope="module")
+def stereo_evaluator(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stereo")
+    for seed in (0, 1):
+        soundfile.write(folder / f"{seed}.wav", wide(seed), RATE_HZ)
+    train_dir = TrainDir(shutil.copytree(trained, folder / "train"))
+    config = dataclasses.replace(train_dir.read_config(), data_dir=str(folder), data_num_channels=2)
+    return Evaluator(train_dir, config, N)
+
+
+def narrowed(x):
+    """A hundredth of the side is left."""
+    side = (x - x[:, :, ::-1]) / 2
+    return x - 0.9 * side
+
+
+def dulled(x):
+    sos = scipy.signal.butter(8, 1500, fs=RATE_HZ, output="sos")
+    return scipy.signal.sosfilt(sos, x, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda x: x, "healthy"),
+        (narrowed, "image collapsed"),
+        (lambda x: np.repeat(x.mean(axis=2, keepdims=True), 2, axis=2), "image collapsed"),
+        (dulled, "dull"),
+    ],
+    ids="unheard narrow mono dull".split(),
+)
+def test_verdict_of_two_channels(stereo_evaluator, change, expected):
+    x = wide(2)
+    starts = np.random.default_rng(0).integers(len(x) - SLICE_LEN, size=N)
+    clips = change(np.stack([x[start : start + SLICE_LEN] for start in starts]))
+    result = stereo_evaluator.evaluate(generator_of(clips), 0)
+    assert [name for name, _ in result.verdicts] == [expected]
 
 
 def test_copies_of_the_recordings_are_found(evaluator, trained):
@@ -371,7 +417,7 @@ def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
         ("evaluate.py", "evaluate TRAIN_DIR|--compare"),
         ("evaluate.py a b", "--compare|'a b'"),
         ("evaluate.py {t} --eval_n=0", "--eval_n|0"),
-        ("evaluate.py {t} --eval_n=77", "too few slices|more than 77|77"),
+        ("evaluate.py {t} --eval_n=85", "too few slices|more than 85|85"),
         ("evaluate.py {t} --checkpoint=last", "newest, best or a step|'last'"),
         ("evaluate.py {t} --checkpoint=9", "no checkpoint of step 9|[0, 1, 2]"),
         ("evaluate.py {t} --checkpoint=best", "no best checkpoint yet|evaluate TRAIN_DIR"),
@@ -385,7 +431,7 @@ def test_a_signal_ends_without_another_evaluation(start_command, train_dir):
         ("evaluate.py {t} --data_dir=low", "lower rate|low.wav of 4000 Hz for a model of 8000 Hz"),
         ("evaluate.py {t} --data_dir=short", "shorter than a slice of 4096"),
         ("evaluate.py {t} --data_dir=one", "too few slices|two recordings|one.wav"),
-        ("evaluate.py {t} --data_dir=few", "too few slices|holds 1 |more than 77|--data_dir FOLDER"),
+        ("evaluate.py {t} --data_dir=few", "too few slices|holds 1 |more than 85|--data_dir FOLDER"),
         ("train_wavegan.py train {t} --train_patience=3", "--train_patience|--train_eval_secs 600"),
         ("train_wavegan.py train {t} --train_eval_secs=-1", "--train_eval_secs|-1"),
     ],

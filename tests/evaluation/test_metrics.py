@@ -30,7 +30,7 @@ def test_metrics_are_named_as_what_they_measure(comparison):
     values = metrics.compute(comparison)
     assert list(values) == list(METRICS)
     x = noise(0)
-    facts = features.periodicity(x) | features.health(x, RATE_HZ)
+    facts = features.measure(x, RATE_HZ)
     assert facts.keys() <= values.keys()
     for name, fact in facts.items():
         assert values[name] == pytest.approx((fact.mean(), fact.std(ddof=1) / np.sqrt(N)), rel=1e-6, abs=1e-12)

@@ -277,7 +277,7 @@ def test_pairs_are_on_the_page_and_beside_it(browser, whole):
 def test_configuration(browser, whole):
     show(browser, whole[1])
     shown = dict(zip(text_of(browser, ".settings th code"), text_of(browser, ".settings td code")))
-    assert {name: json.loads(value) for name, value in shown.items()} == whole[0].config
+    assert {name: json.loads(value) for name, value in shown.items()} == json.loads(json.dumps(whole[0].config))
 
 
 def test_text_from_outside_is_text(browser, tmp_path):

@@ -8,6 +8,7 @@ import scipy.signal
 import soundfile
 import tensorflow as tf
 from conftest import SMALL, TINY
+from iterating import iterate
 
 import loader
 import wavegan
@@ -15,7 +16,6 @@ from wavegan_asmr.config import Config
 from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
 from wavegan_asmr.networks import filter_bank
 from wavegan_asmr.train_dir import TrainDir
-from wavegan_asmr.training import loop
 
 BANDS = {"data_slice_len": 8192, "wavegan_bands": 2, "data_num_channels": 2}
 HIGH_DB = 27
@@ -46,18 +46,13 @@ def make_trainer(**settings):
     return WaveGANTrainer(config, tf.distribute.OneDeviceStrategy("/cpu:0"))
 
 
-def iterate(trainer, slices, steps):
-    batches = iter(loop._distribute(trainer, slices, int(trainer.step.numpy())))
-    return [{name: float(value) for name, value in trainer.iterate(batches).items()} for _ in range(steps)]
-
-
 def test_bands_begin_at_the_levels_of_the_recordings(slices):
     trainer = make_trainer()
-    trainer.begin(slices.read)
+    trainer.begin(slices)
     low, high = trainer.generator.get_layer("audio").scales.numpy()
     assert 20 * np.log10(low / high) == pytest.approx(HIGH_DB, abs=1)
     real = slices.read(0, 16)
-    seen = trainer._divide(tf.constant(real)).numpy().reshape(-1, 2)
+    seen = trainer.see(tf.constant(real)).numpy().reshape(-1, 2)
     # As loud as each other, and as the audio.
     np.testing.assert_allclose(seen.std(axis=0), real.std(), rtol=0.1)
     assert np.abs(seen).max() <= 1
@@ -66,10 +61,10 @@ def test_bands_begin_at_the_levels_of_the_recordings(slices):
 
 def test_what_is_seen_are_the_bands_of_what_is_heard():
     trainer = make_trainer()
-    audio, seen = trainer._make(tf.constant(np.random.default_rng(1).uniform(-1, 1, [2, 4]), tf.float32))
+    audio, seen = trainer.make(tf.constant(np.random.default_rng(1).uniform(-1, 1, [2, 4]), tf.float32))
     assert audio.shape == (2, 8192, 2) and seen.shape == (2, 4096, 4)
     hops = 2 * filter_bank.TAPS_A_BAND
-    divided = trainer._divide(audio)
+    divided = trainer.see(audio)
     np.testing.assert_allclose(divided[:, hops:-hops], seen[:, hops:-hops], atol=1e-5)
 
 
@@ -77,7 +72,7 @@ def test_what_is_seen_are_the_bands_of_what_is_heard():
 def test_resuming_is_exact(slices, tmp_path, loss):
     whole, first = make_trainer(wavegan_loss=loss), make_trainer(wavegan_loss=loss)
     for trainer in (whole, first):
-        trainer.begin(slices.read)
+        trainer.begin(slices)
     metrics = iterate(whole, slices, 4)
     half = iterate(first, slices, 2)
     train_dir = TrainDir(tmp_path / "train")

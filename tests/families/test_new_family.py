@@ -23,12 +23,12 @@ SMALL = "--data_slice_len=4096 --train_batch_size=4 --train_summary_secs=1000 --
 class Hiss(Family):
     """White noise whose level is learned; its inputs are seeds."""
 
-    name, words, prefix, has_latents, metrics = "hiss", "white noise", "hiss_", False, {"loss": "L"}
+    name, words, has_latents, metrics = "hiss", "white noise", False, {"loss": "L"}
 
     def input_spec(self, config):
         return (2,), "int32"
 
-    def draw(self, config, random, n, truncation=1.0):
+    def draw(self, config, random, n, truncation=1.0, temperature=1.0):
         return random.integers(2**31, size=[n, 2], dtype=np.int32)
 
     def build_generator(self, config, precision="float32"):
@@ -64,6 +64,7 @@ class HissTrainer(Trainer):
         self.network = Hiss().build_generator(config)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.checkpoint = tf.train.Checkpoint(step=self.step, network=variables_by_name(self.network.variables))
+        self.state = [self.step, *self.network.variables]
 
     def iterate(self, batches):
         scale, level = self.network.variables[0], tf.sqrt(3 * tf.reduce_mean(next(batches) ** 2))
@@ -147,4 +148,6 @@ def test_an_unknown_family_is_refused(recordings, tmp_path, command):
         ROOT / "train_wavegan.py", "train", tmp_path / "a", f"--data_dir={recordings}", "--family=vae", check=False
     )
     assert process.returncode == 2
-    assert process.stderr == "train_wavegan.py: --family must be one of wavegan. Received: 'vae'.\n"
+    assert process.stderr == (
+        "train_wavegan.py: --family must be one of wavegan, specgan, wavenet, lstm. Received: 'vae'.\n"
+    )

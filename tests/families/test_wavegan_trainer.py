@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import REFERENCE, ROOT, SMALL
+from iterating import iterate
 from test_wavegan import load_reference
 
 import loader
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.reference_import import variable_name
-from wavegan_asmr.families.wavegan.family import make_loss
+from wavegan_asmr.families.adversarial.family import make_loss
 from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
 from wavegan_asmr.networks import texture
 from wavegan_asmr.train_dir import TrainDir
-from wavegan_asmr.training import loop
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -34,11 +34,6 @@ def slices(recordings):
 
 def make_trainer(strategy=None, **settings):
     return WaveGANTrainer(Config(**SMALL | settings), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
-
-
-def iterate(trainer, slices, steps):
-    batches = iter(loop._distribute(trainer, slices, int(trainer.step.numpy())))
-    return [{name: float(value) for name, value in trainer.iterate(batches).items()} for _ in range(steps)]
 
 
 def weights(trainer):
@@ -367,7 +362,7 @@ for settings in (
             np.testing.assert_array_equal(first, second)
             np.testing.assert_allclose(first, b.numpy(), rtol=1e-4, atol=1e-5)
     # Replicas draw apart.
-    draws = mirrored.strategy.run(lambda: mirrored._latents(mirrored._seeds(0, tf.constant(7), 1)[0]))
+    draws = mirrored.strategy.run(lambda: mirrored.latents(mirrored._seeds(0, tf.constant(7), 1)[0]))
     assert (draws.values[0].numpy() != draws.values[1].numpy()).all()
 print("equal")
 """
@@ -383,7 +378,8 @@ MEMORY_SCRIPT = """
 import resource
 import sys
 
-from test_wavegan_trainer import SMALL, loader, loop, make_trainer
+from test_wavegan_trainer import SMALL, loader, make_trainer
+from wavegan_asmr.training import loop
 
 recordings, _ = loader.open_recordings(sys.argv[1])
 trainer = make_trainer()

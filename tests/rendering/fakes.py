@@ -19,7 +19,7 @@ class Seeds(Family):
     def input_spec(self, config):
         return (), "int64"
 
-    def draw(self, config, random, n, truncation=1.0):
+    def draw(self, config, random, n, truncation=1.0, temperature=1.0):
         return random.integers(2**31, size=n)
 
 

@@ -11,8 +11,9 @@ from wavegan_asmr.rendering.composition import Composition, Turns
 from wavegan_asmr.rendering.fades import fade_in
 from wavegan_asmr.rendering.inputs import Inputs, slerp
 from wavegan_asmr.rendering.lines import Joining, Line
-from wavegan_asmr.rendering.mastering import LoudnessMeter, StartleGuard
+from wavegan_asmr.rendering.loudness import LoudnessMeter
 from wavegan_asmr.rendering.pieces import CompositionError, Piece, Voice
+from wavegan_asmr.rendering.startle_guard import StartleGuard
 from wavegan_asmr.rendering.traits import bands_db
 
 RATE_HZ, PIECE_LEN, FADE = 16000, 4096, 1024
@@ -231,9 +232,9 @@ def test_a_late_stretch_makes_no_early_pieces(wholes, kind):
 
     for line in composition._lines:
 
-        def samples(piece, samples=line.samples):
+        def samples(piece, gain, samples=line.samples):
             made.append(piece)
-            return samples(piece)
+            return samples(piece, gain)
 
         line.samples = samples
     start, margin = len(whole) - 2 * HOP, 2 * PIECE_LEN

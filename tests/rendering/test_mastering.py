@@ -7,7 +7,8 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavegan_asmr.rendering.mastering import Levels, Limiter, LoudnessMeter, amplitude, decibels, to_integers, true_peak
+from wavegan_asmr.rendering.loudness import LoudnessMeter, amplitude, decibels
+from wavegan_asmr.rendering.mastering import Levels, Limiter, to_integers, true_peak
 
 RATE_HZ = 16000
 RATES_HZ = [8000, 11025, 16000, 44100, 48000]

@@ -52,7 +52,7 @@ def test_every_length_rate_and_number_of_channels(samples, rate_hz, channels):
     embedding = features.embed(x, rate_hz)
     assert embedding.shape == (2, features.EMBEDDING_DIM)
     assert embedding.dtype == np.float64
-    facts = features.periodicity(x) | features.health(x, rate_hz)
+    facts = features.measure(x, rate_hz)
     log_mel = features.log_mel(x, rate_hz)
     assert log_mel.shape[0::2] == (2, 128)
     for values in (embedding, log_mel, *facts.values()):
@@ -63,11 +63,73 @@ def test_every_length_rate_and_number_of_channels(samples, rate_hz, channels):
 
 
 def test_channels_count_alike():
+    """Of equal channels, all but the image is that of one; of opposite ones too."""
     x = noise(3)
-    for both in (np.concatenate([x, x], axis=2), np.concatenate([x, -x], axis=2)):
-        np.testing.assert_allclose(features.embed(both, 16000), features.embed(x, 16000), atol=1e-3)
-        for name, values in features.periodicity(x).items():
-            np.testing.assert_allclose(features.periodicity(both)[name], values, rtol=1e-3)
+    for both, width in ((np.concatenate([x, x], axis=2), -20.0), (np.concatenate([x, -x], axis=2), 20.0)):
+        one, two = (features.embed(each, 16000) for each in (x, both))
+        np.testing.assert_allclose(two[:, :77], one[:, :77], atol=1e-3)
+        np.testing.assert_allclose(two[:, 77:81], np.full([3, 4], width), atol=1e-2)
+        np.testing.assert_allclose(two[:, 81:], np.zeros([3, 4]), atol=1e-3)
+        for name, values in features.periodicity(x, 16000).items():
+            np.testing.assert_allclose(features.periodicity(both, 16000)[name], values, rtol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_but_with_two_channels_there_is_no_image(channels):
+    x = noise(2, channels=channels)
+    np.testing.assert_allclose(features.embed(x, 16000)[:, 77:], np.tile([-20.0] * 4 + [0.0] * 4, [2, 1]), atol=1e-2)
+    assert (features.image(x, 16000)["correlation"] == 1).all() and (features.image(x, 16000)["balance_db"] == 0).all()
+
+
+@pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.7, 0.95])
+def test_image_by_the_formulas_of_mixtures(correlation):
+    """Of channels mixed from independent noises; left is twice as loud."""
+    a, b = noise(2, 20 * 16384).reshape(2, 20, 16384)
+    x = np.stack([2 * a, correlation * a + np.sqrt(1 - correlation**2) * b], axis=2).astype(np.float32)
+    facts = features.image(x, 44100)
+    np.testing.assert_allclose(facts["correlation"].mean(), correlation, atol=0.02)
+    np.testing.assert_allclose(facts["balance_db"].mean(), 20 * np.log10(2), atol=0.1)
+    embedding = features.embed(x, 44100).mean(axis=0)
+    width = 10 * np.log10((1 - correlation) / (1 + correlation))
+    np.testing.assert_allclose(embedding[77:81], np.full(4, width), atol=0.5)
+    np.testing.assert_allclose(embedding[81:], np.full(4, 20 * np.log10(2)), atol=0.3)
+
+
+def test_an_image_that_differs_by_range_of_frequencies():
+    """Lows in the middle, highs wide."""
+    middle, left, right = noise(3, 65536)[:, :, 0]
+    lows, highs = (scipy.signal.butter(8, 3000, kind, fs=44100, output="sos") for kind in ("low", "high"))
+    sides = [scipy.signal.sosfilt(lows, middle) + scipy.signal.sosfilt(highs, side) for side in (left, right)]
+    embedding = features.embed(np.stack(sides, axis=1)[None].astype(np.float32), 44100)[0, 77:81]
+    assert embedding[0] < -18 and abs(embedding[3]) < 1
+
+
+def test_sounds_up_to_20_khz_are_heard():
+    """Of 44.1 kHz; what is above is not."""
+
+    def level_of(hz):
+        return features.embed(noise(1, 65536, rms=1e-4) + sine(hz, 65536, 44100, 0.1), 44100)[0, :20]
+
+    quiet = features.embed(noise(1, 65536, rms=1e-4), 44100)[0, :20]
+    assert (level_of(19000) - quiet).max() > 20
+    assert (level_of(21000) - quiet).max() < 3
+
+
+def test_windows_follow_the_rate():
+    """The same sound at another rate, in bands that both have, is described alike."""
+    x = scipy.signal.sosfilt(scipy.signal.butter(8, 5000, fs=44100, output="sos"), noise(8, 65536), axis=1)
+    resampled = scipy.signal.resample_poly(x, 320, 441, axis=1)[:, : 65536 * 320 // 441 // 2 * 2]
+    rates = {44100: x.astype(np.float32), 32000: resampled.astype(np.float32)}
+    modulations = [features.embed(each, rate_hz)[:, 40:44].mean(axis=0) for rate_hz, each in rates.items()]
+    np.testing.assert_allclose(*[each[:2] for each in modulations], rtol=0.25)
+
+
+def test_highs_by_their_share():
+    white = features.health(noise(1, 65536), 44100)["highs_db"]
+    edges = librosa.mel_frequencies(5, fmax=20000)
+    assert white == pytest.approx(10 * np.log10((20000 - edges[3]) / 22050), abs=0.2)
+    dull = scipy.signal.sosfilt(scipy.signal.butter(4, 6000, fs=44100, output="sos"), noise(1, 65536), axis=1)
+    assert features.health(dull.astype(np.float32), 44100)["highs_db"] < white - 10
 
 
 def test_autocorrelation_by_brute_force():
@@ -76,23 +138,23 @@ def test_autocorrelation_by_brute_force():
     centred = (x[0] - x[0].mean(axis=0)).astype(np.float64)
     sums = sum(np.correlate(c, c, "full")[len(c) - 1 :] for c in centred.T)
     expected = sums / (5000 - np.arange(5000)) / (sums[0] / 5000)
-    facts = features.periodicity(x)
+    facts = features.periodicity(x, 16000)
     assert facts["autocorrelation"] == pytest.approx(expected[50:2501].max(), abs=1e-4)
     assert facts["autocorrelation_4k"] == pytest.approx(max(expected[lag] for lag in (64, 256, 1024)), abs=1e-4)
 
 
 @pytest.mark.parametrize("samples, period", [(4096, 256), (16384, 1024), (16384, 64), (65536, 4096), (262144, 16384)])
 def test_a_comb_at_a_power_of_4_is_seen(samples, period):
-    facts = features.periodicity(tiled(period, samples))
+    facts = features.periodicity(tiled(period, samples), 16000)
     assert facts["autocorrelation_4k"] > 0.95
     assert facts["fine_peak_db"] > 20
-    plain = features.periodicity(noise(1, samples))
+    plain = features.periodicity(noise(1, samples), 16000)
     assert plain["autocorrelation_4k"] < 0.1
     assert plain["fine_peak_db"] < 12
 
 
 def test_a_period_that_is_no_power_of_4_is_seen_elsewhere():
-    facts = features.periodicity(tiled(700))
+    facts = features.periodicity(tiled(700), 16000)
     assert facts["autocorrelation"] > 0.95
     assert facts["autocorrelation_4k"] < 0.3
 
@@ -101,7 +163,7 @@ def test_fine_spectrum_of_noise_is_that_of_rayleigh():
     # The logarithm of an exponential variable deviates by pi / sqrt(6), and -log(0.001) is 10.9 dB over its mean.
     coloured = scipy.signal.lfilter([0.1], [1, -0.9], noise(20), axis=1).astype(np.float32)
     for x in (noise(20), coloured, noise(20, 32768, channels=2)):
-        facts = features.periodicity(x)
+        facts = features.periodicity(x, 16000)
         assert facts["fine_deviation_db"].mean() == pytest.approx(10 / np.log(10) * np.pi / np.sqrt(6), abs=0.2)
         euler = 10 * np.log10(-np.log(0.001)) + 10 / np.log(10) * np.euler_gamma
         assert facts["fine_peak_db"].mean() == pytest.approx(euler, abs=0.6)
@@ -113,7 +175,7 @@ def test_fine_spectrum_by_its_formula():
     power = np.abs(np.fft.rfft(x[0, :, 0] * window * 2 / window.sum())) ** 2
     db = 10 * np.log10(power + 1e-12)
     fine = db - np.convolve(np.pad(db, 50, "symmetric"), np.ones(101) / 101, "valid")
-    facts = features.periodicity(x)
+    facts = features.periodicity(x, 16000)
     assert facts["fine_deviation_db"] == pytest.approx(fine.std(), rel=1e-3)
     assert facts["fine_peak_db"] == pytest.approx(np.percentile(fine, 99.9), rel=1e-3)
 

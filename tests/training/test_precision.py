@@ -6,6 +6,7 @@ import pytest
 from conftest import TINY
 
 from wavegan_asmr.config import Config
+from wavegan_asmr.families import FAMILIES
 from wavegan_asmr.training import precision
 
 
@@ -25,7 +26,7 @@ def test_the_fastest_iteration_wins(forward_s, iteration_s, fastest, monkeypatch
         return seconds
 
     monkeypatch.setattr(precision.timing, "fastest_of", lambda runs: dict(zip(runs, forward_s)))
-    monkeypatch.setattr(precision, "_forward", lambda config, each: None)
+    monkeypatch.setattr(FAMILIES["wavegan"], "forward", lambda config, each: None)
     monkeypatch.setattr(precision, "_time_iteration", time_iteration)
     assert precision.choose_precision(Config(), None) == fastest
     assert f"precision {fastest}: " in capsys.readouterr().out

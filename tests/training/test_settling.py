@@ -23,7 +23,7 @@ def begun(tmp_path):
         for name in ("train", "asmr"):
             (tmp_path / name).mkdir(exist_ok=True)
         train_dir = TrainDir(tmp_path / "train")
-        train_dir.write_config(resolve_config(train_dir, {"data_dir": "asmr"} | given))
+        train_dir.write_config(resolve_config(train_dir, {"data_dir": str(tmp_path / "asmr")} | given))
         return train_dir
 
     return begin
@@ -77,6 +77,7 @@ def test_a_resumed_training_keeps_its_checkpoints(recordings, tmp_path, run_here
         ({"train_batch_size": 65536, "data_slice_len": 262144}, "this model needs more than"),
         ({"train_patience": 3}, "--train_patience counts evaluations"),
         ({"preset": "asmr", "data_dir": ""}, "--data_dir is missing"),
+        ({"preset": "asmr", "data_dir": "/nowhere"}, "no such folder of recordings. Received: --data_dir '/nowhere'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(begun, given, words):
@@ -107,6 +108,79 @@ def test_a_preset_is_settled_once(tmp_path):
     # Fine-tuning keeps to the preset too, and to what overrode it in the networks.
     tuned = resolve_config(TrainDir(tmp_path / "tuned"), {"data_dir": "b", "train_init_from": train_dir.path})
     assert (tuned.preset, tuned.wavegan_loss, tuned.wavegan_dim) == ("asmr", "hinge", 32)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Function: a folder with a second of a rate and channels."""
+
+    def record(rate_hz, channels):
+        folder = tmp_path / f"{rate_hz}-{channels}"
+        folder.mkdir()
+        soundfile.write(folder / "a.wav", np.zeros([rate_hz, channels]), rate_hz)
+        return str(folder)
+
+    return record
+
+
+@pytest.mark.parametrize(
+    ("given", "sound"),
+    [
+        ({}, (22050, 2, 65536, 16)),
+        ({"data_sample_rate": 16000}, (16000, 2, 65536, 16)),
+        ({"data_num_channels": 1}, (22050, 1, 65536, 16)),
+        # Short slices have fewer bands, unless they are asked for.
+        ({"data_slice_len": 16384}, (22050, 2, 16384, 4)),
+        ({"data_slice_len": 4096}, (22050, 2, 4096, 1)),
+        ({"data_slice_len": 262144}, (22050, 2, 262144, 16)),
+        ({"data_slice_len": 16384, "wavegan_bands": 2}, (22050, 2, 16384, 2)),
+        ({"preset": "asmr-16k"}, (16000, 1, 16384, 1)),
+        ({"preset": "paper"}, (16000, 1, 16384, 1)),
+    ],
+)
+def test_asmr_takes_rate_and_channels_from_the_recordings(recorded, tmp_path, given, sound):
+    config = resolve_config(TrainDir(tmp_path / "train"), {"preset": "asmr", "data_dir": recorded(22050, 2)} | given)
+    assert (config.data_sample_rate, config.data_num_channels, config.data_slice_len, config.wavegan_bands) == sound
+
+
+def test_what_a_training_began_with_other_recordings_do_not_change(recorded, begun):
+    train_dir = begun(preset="asmr", data_dir=recorded(22050, 2))
+    config = resolve_config(train_dir, {"preset": "asmr", "data_dir": recorded(8000, 1)})
+    assert (config.data_sample_rate, config.data_num_channels) == (22050, 2)
+    tuned = resolve_config(
+        TrainDir(train_dir.path + "-tuned"), {"train_init_from": train_dir.path, "data_dir": recorded(48000, 2)}
+    )
+    assert (tuned.data_sample_rate, tuned.data_num_channels, tuned.wavegan_bands) == (22050, 2, 16)
+    # The rate may be given: weights know of none.
+    tuned = resolve_config(
+        TrainDir(train_dir.path + "-tuned"),
+        {"train_init_from": train_dir.path, "data_dir": recorded(48000, 1), "data_sample_rate": 48000},
+    )
+    assert (tuned.data_sample_rate, tuned.data_num_channels) == (48000, 2)
+
+
+def test_asmr_of_before_is_asmr_16k(recorded, begun, tmp_path):
+    """Its config.json has the name asmr, and no bands."""
+    train_dir = begun(preset="asmr-16k", data_dir=recorded(44100, 2))
+    path = tmp_path / "train" / "config.json"
+    stored = json.loads(path.read_text()) | {"preset": "asmr"}
+    del stored["wavegan_bands"]
+    path.write_text(json.dumps(stored))
+    for given in ({}, {"preset": "asmr"}, {"preset": "asmr-16k"}):
+        config = resolve_config(train_dir, given)
+        assert (config.data_sample_rate, config.data_num_channels, config.data_slice_len) == (16000, 1, 16384)
+        assert (config.wavegan_bands, config.wavegan_loss, config.preset) == (1, "hinge", "asmr")
+    with pytest.raises(UserError, match=r"--preset .*stored 'asmr', received 'paper'"):
+        resolve_config(train_dir, {"preset": "paper"})
+    tuned = resolve_config(
+        TrainDir(tmp_path / "tuned"), {"train_init_from": train_dir.path, "data_dir": recorded(48000, 2)}
+    )
+    assert (tuned.data_sample_rate, tuned.data_num_channels, tuned.wavegan_bands) == (16000, 1, 1)
+    tuned_dir = TrainDir(tmp_path / "tuned")
+    tuned_dir.create()
+    tuned_dir.write_config(dataclasses.replace(tuned, preset="asmr-16k", train_init_from=""))
+    with pytest.raises(UserError, match=r"--preset .*stored 'asmr-16k', received 'asmr'"):
+        resolve_config(tuned_dir, {"preset": "asmr"})
 
 
 def test_recordings_may_move(begun, tmp_path):

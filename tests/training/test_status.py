@@ -49,9 +49,9 @@ def test_the_line_has_the_metrics_of_the_family(clock, capsys):
     for loss in (1.0, 2.0):
         clock.now_s += 3
         shown.add({"D_loss": loss, "wasserstein": 0.5, "G_loss": -1.0, "penalty": 9.0})
-    means = shown.show(2)
+    means = shown.show(2, {})
     printed = capsys.readouterr().out
-    assert printed.startswith("step 2  D 1.500  G -1.000  W 0.500  7 slices/s  3.00 s/step  ")
+    assert printed.startswith("step 2  D 1.500  G -1.000  W 0.500  6.7 slices/s  3.00 s/step  ")
     assert printed.endswith("ETA 0:24\n") and "texture" not in printed
     assert means["D_loss"] == 1.5 and means["penalty"] == 9.0 and means["slices_per_second"] == pytest.approx(20 / 3)
     assert not shown.has_news and shown.is_over(10) and not shown.is_over(9)

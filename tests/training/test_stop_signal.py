@@ -71,6 +71,7 @@ def test_a_closed_terminal_saves_and_ends(line, tmp_path, capsys):
     check_resumes(tmp_path / "train", step, capsys)
 
 
+@pytest.mark.slow
 def test_under_nohup_a_lost_terminal_is_nothing(line, tmp_path, capsys):
     log = tmp_path / "log"
     with open(log, "w") as file:

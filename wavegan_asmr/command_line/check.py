@@ -11,6 +11,7 @@ from wavegan_asmr.settings import Settings, setting
 USAGE = """What a folder of recordings holds and what of it a training would use; exit code 0 where one could begin.
 
     wavegan check FOLDER
+    wavegan check FOLDER --preset asmr
     wavegan check FOLDER --data_slice_len 65536 --data_pad_end
     wavegan check --prune_cache 30
 """

@@ -18,8 +18,12 @@ VERBS = {
     "evaluate": ("evaluate", "how good a model is, what is wrong, whether it copies; the best checkpoint"),
     "classify": ("classify", "train a classifier of labelled sounds"),
     "incept": ("incept", "inception score of each checkpoint, by that classifier"),
+    "share": ("share", "make of a training a model to share: its generator and a card"),
+    "push": ("push", "copy a training, runs or a shared model to a folder, S3, Google Cloud or Hugging Face"),
+    "pull": ("pull", "fetch what was pushed, also from a web server"),
     "infer": ("infer", "write the generator as a SavedModel, TRAIN_DIR/infer"),
     "import": ("import_reference", "take over a training of the TensorFlow 1 reference"),
+    "cases": ("cases", "many trainings at once, and a page of what they make"),
     "backup": ("backup", "copy the newest checkpoint, again and again"),
 }
 """Verb -> its module here, and what it does."""
@@ -73,6 +77,9 @@ def dispatch(arguments, verbs, program):
     if refused:
         # Says which flag is wrong.
         call(refused, arguments, f"{program} {refused}", has_verb=True)
+    if "train" in verbs and _begins_session(arguments):
+        call("train", arguments, f"{program} train")
+        return
     if any(argument in ("--help", "-help", "-h", "--helpfull", "--helpshort", "-?") for argument in arguments):
         run.show(_overview(verbs, program))
         return
@@ -107,6 +114,12 @@ def call(verb, arguments, program, has_verb=False):
         run.show(f"{module.USAGE.rstrip()}\n\nFlags of {program}:\n{values.describe()}")
         return
     module.main(positional[1:] if has_verb else positional, values)
+
+
+def _begins_session(arguments):
+    """Whether a platform may have given the arguments, which has flags of its own and knows of no verb."""
+    names = {each.lstrip("-").partition("=")[0] for each in arguments if each.startswith("-")}
+    return not names.isdisjoint(Flags((_module("train").NsmlSettings,)).names)
 
 
 def _module(verb):

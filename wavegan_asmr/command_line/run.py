@@ -91,23 +91,26 @@ def show(text):
         _discard(sys.stdout)
 
 
-def start_tensorflow(use_gpus=True):
+def start_tensorflow(use_gpus=True, starts_devices=True):
     """Imports TensorFlow and finds its devices, without the log that it prints meanwhile.
 
     Set TF_CPP_MIN_LOG_LEVEL=0 to see that log.
 
     Args:
         use_gpus: Boolean; False leaves the GPUs to a training that runs beside this process.
+        starts_devices: Boolean; False leaves that to the first operation.
     """
     quiet = sys.stderr and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What happens between machines is told by `training.team`.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if starts_devices else "3")
     with _hidden_stderr() if quiet else contextlib.nullcontext():
         import tensorflow as tf
 
         if not use_gpus:
             tf.config.set_visible_devices([], "GPU")
-        # Starts the devices; and oneDNN complains of strings here, once, instead of at the first summary.
-        tf.transpose([["devices"]])
+        if starts_devices:
+            # oneDNN complains of strings here, once, instead of at the first summary.
+            tf.transpose([["devices"]])
     tf.get_logger().setLevel("ERROR")
 
 

@@ -24,7 +24,7 @@ class Measured:
     Attributes:
         embeddings: float64 `[n, dim]`, see `features.embed`.
         log_mels: float16 `[n, frames * bands]`, see `features.log_mel`.
-        facts: Dict of float64 `[n]`, see `features.periodicity` and `features.health`.
+        facts: Dict of float64 `[n]`, see `features.measure`.
     """
 
     embeddings: np.ndarray
@@ -81,5 +81,5 @@ def nearest(queries, candidates=None):
 
 def _measure_chunk(x, sample_rate_hz):
     log_mels = features.log_mel(x, sample_rate_hz).reshape(len(x), -1).astype(np.float16)
-    facts = features.periodicity(x) | features.health(x, sample_rate_hz)
+    facts = features.measure(x, sample_rate_hz)
     return features.embed(x, sample_rate_hz), log_mels, facts

@@ -165,8 +165,8 @@ METRICS = {
         is_compared=True,
     ),
     "autocorrelation": Metric(
-        "largest at lags 50 to 4000; high: a tone or a comb",
-        "autocorrelation, the largest at lags 50 to 4000",
+        "largest at lags up to 0.25 s; high: a tone or a comb",
+        "autocorrelation, the largest at lags of 50 samples to 0.25 s",
         _fact("autocorrelation"),
     ),
     "autocorrelation_4k": Metric(
@@ -195,6 +195,22 @@ METRICS = {
         f"share of slices below {features.SILENT_DB:.0f} dB", "share of slices by their level", _fact("silent")
     ),
     "dc": Metric("offset", "mean of the samples", _fact("dc")),
+    "correlation": Metric(
+        "image; 1: both channels are the same, 0: as wide as can be",
+        "correlation of left and right, spectra of 32 ms, the mean of four ranges of frequencies; 1 but with two "
+        "channels",
+        _fact("correlation"),
+        is_compared=True,
+    ),
+    "balance_db": Metric(
+        "left over right", "level of left less that of right, the mean of the same ranges", _fact("balance_db")
+    ),
+    "highs_db": Metric(
+        "highs; low: dull",
+        "level of the highest quarter of the mel bands relative to all",
+        _fact("highs_db"),
+        is_compared=True,
+    ),
     "centroid_hz": Metric("brightness", "mean frequency, weighted by power", _fact("centroid_hz")),
     "flatness": Metric(
         "1: white noise, 0: a tone", "geometric over arithmetic mean of the power spectrum", _fact("flatness")

@@ -98,6 +98,23 @@ def open_reference(path, digest, recordings, config, n, show_progress=False):
         return reference
 
 
+def read_anchors(path, digest):
+    """Reads what metrics of recordings and of noise came to.
+
+    Args:
+        path: Path-like, a file that `open_reference` wrote.
+        digest: String, of all that decides the measurements.
+
+    Returns:
+        Dict of metric to `Anchors`, empty where there is no such file of that digest.
+    """
+    try:
+        stored = storage.parse_json(str(arrays.read(path).get("facts")), _Stored)
+    except (UserError, OSError):
+        return {}
+    return stored.anchors if stored.digest == digest else {}
+
+
 def matched_noise(power, config):
     """Returns noise with the recordings' average spectrum and level, a source of sounds, see `anchors.make_noise`."""
     return anchors.make_noise(power, config.data_slice_len, _MATCHED)

@@ -201,6 +201,15 @@ def last_step(train_dir, metrics):
     return max((line.step for line in lines if line.metric in metrics), default=-1)
 
 
+def lines_of(train_dir, step):
+    """Returns every line of metrics.jsonl on a checkpoint, a list of `Line`, the last measurement last.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    return [line for line in _lines(os.path.join(train_dir, FILE)) if line.step == step]
+
+
 def _lines(path):
     """Yields those lines of a file that are whole, `Line`."""
     try:

@@ -2,9 +2,11 @@
 
 from wavegan_asmr.evaluation import results
 from wavegan_asmr.evaluation.evaluator import Evaluator
+from wavegan_asmr.families import family_of
 
-SAMPLES = 256
-"""Generated slices of an evaluation: quick, and enough for the embedding; more would give other distances."""
+SAMPLES, SLOW_SAMPLES = 256, 128
+"""Generated slices of an evaluation: quick, and enough for the embedding; of slow families the second. Distances of
+more would be others."""
 
 
 class RunningEvaluation:
@@ -20,7 +22,8 @@ class RunningEvaluation:
 
     def __init__(self, train_dir, config):
         self._train_dir = train_dir
-        self._evaluator = Evaluator(train_dir, config, SAMPLES, show_progress=True)
+        n = SLOW_SAMPLES if family_of(config).is_slow else SAMPLES
+        self._evaluator = Evaluator(train_dir, config, n, show_progress=True)
 
     def __call__(self, generate, step):
         """Measures.

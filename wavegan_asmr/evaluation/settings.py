@@ -9,5 +9,10 @@ from wavegan_asmr.settings import Settings, setting
 class EvaluationSettings(Settings):
     """What is measured."""
 
-    eval_n: int = setting(1000, "Generated slices, and at most as many recorded ones.", at_least=1, at_most=1_000_000)
+    eval_n: int | None = setting(
+        None,
+        "Generated slices, and at most as many recorded ones; default: 1000, or 128 of families that take long.",
+        at_least=1,
+        at_most=1_000_000,
+    )
     compare: bool = setting(False, "One table for several TRAIN_DIRs.")

@@ -6,8 +6,12 @@ from wavegan_asmr import words
 from wavegan_asmr.evaluation import metrics
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.evaluation.report import write_report
+from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.train_dir import BEST, TrainDir
+
+SAMPLES, SLOW_SAMPLES = 1000, 128
+"""Generated slices of an evaluation, if nothing else is asked for; of slow families the second."""
 
 
 def evaluate_all(paths, settings, data_dir=None, **chosen):
@@ -35,12 +39,12 @@ def evaluate_all(paths, settings, data_dir=None, **chosen):
         print("each against its own recordings: distances compare where all have the same, --data_dir FOLDER")
 
 
-def evaluate(train_dir, n=1000, data_dir=None, **chosen):
+def evaluate(train_dir, n=None, data_dir=None, **chosen):
     """Evaluates checkpoints: prints their tables, records them and writes the report of the last.
 
     Args:
         train_dir: `TrainDir`.
-        n: Integer, generated slices.
+        n: Integer, generated slices, or None for as many as the family has time for.
         data_dir: Path-like or None, see `Evaluator`.
         chosen: The checkpoints, see `TrainDir.choose`.
 
@@ -51,6 +55,7 @@ def evaluate(train_dir, n=1000, data_dir=None, **chosen):
         UserError: There is no such checkpoint or there are too few slices; or the folder cannot be written.
     """
     config, evaluator, evaluated = train_dir.read_config(), None, []
+    n = n or (SLOW_SAMPLES if family_of(config).is_slow else SAMPLES)
     train_dir.sweep_temporaries()
     for wanted in train_dir.choose(**chosen):
         start_s = time.monotonic()

@@ -21,6 +21,13 @@ COLLAPSED_RATIO = 0.5
 COPIES_MOST = 0.05
 """A larger share of copies than this is no chance."""
 
+IMAGE_RATIO, IMAGE_MARGIN = 0.5, 0.05
+"""A distance of the channels' correlation from 1 below this share of the recordings', by at least so much, is heard as
+a narrow or no image."""
+
+DULL_MARGIN_DB = 10
+"""Highs so far below the recordings' are missed."""
+
 UNLIKE_RATIO = 0.5
 """A Fréchet distance above this share of white noise's is no likeness."""
 
@@ -43,6 +50,7 @@ def judge(rows, frechet_to_noise):
     frechet = row["frechet_distance"]
     # A tone is far from the recordings too, and may be nearer to noise.
     found = _tone(row) or _noise(frechet, frechet_to_noise)
+    found += _image(row["correlation"]) + _highs(row["highs_db"])
     diversity, copies = row["diversity"], row["copies"]
     if diversity.value < COLLAPSED_RATIO * diversity.floor:
         rule = f"the diversity is {_beside(diversity)}, less than {COLLAPSED_RATIO} of it"
@@ -58,7 +66,7 @@ def judge(rows, frechet_to_noise):
 
 def _tone(row):
     name = "single tone or metallic comb"
-    for metric, lags in (("autocorrelation_4k", "lags 64, 256, 1024, ..."), ("autocorrelation", "lags 50 to 4000")):
+    for metric, lags in (("autocorrelation_4k", "lags 64, 256, 1024, ..."), ("autocorrelation", "lags up to 0.25 s")):
         if row[metric].value > row[metric].floor + AUTOCORRELATION_MARGIN:
             rule = (
                 f"the largest autocorrelation at {lags} is {_beside(row[metric])}, more than {AUTOCORRELATION_MARGIN}"
@@ -68,6 +76,20 @@ def _tone(row):
     if peak.value > peak.floor + FINE_PEAK_MARGIN_DB:
         rule = f"the lines of the fine spectrum are {_beside(peak, 'dB')}, more than {FINE_PEAK_MARGIN_DB} dB higher"
         return [(name, rule)]
+    return []
+
+
+def _image(correlation):
+    width, own = 1 - correlation.value, 1 - correlation.floor
+    if width < IMAGE_RATIO * own and own - width > IMAGE_MARGIN:
+        rule = f"the correlation of left and right is {_beside(correlation)}, less than {IMAGE_RATIO} as far from 1"
+        return [("image collapsed", rule)]
+    return []
+
+
+def _highs(highs):
+    if highs.value < highs.floor - DULL_MARGIN_DB:
+        return [("dull", f"the highs are {_beside(highs, 'dB')}, more than {DULL_MARGIN_DB} dB lower")]
     return []
 
 

@@ -25,6 +25,7 @@ def keep_backing_up(train_dir, interval_s, keep=0):
     Raises:
         UserError: It is no training directory, or the backup cannot be written.
     """
+    train_dir.refuse_shared()
     train_dir.read_config()
     while True:
         back_up(train_dir, keep)

@@ -5,9 +5,12 @@ backup know it only through that interface.
 """
 
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.families.lstm.family import LSTM
+from wavegan_asmr.families.specgan.family import SpecGAN
 from wavegan_asmr.families.wavegan.family import WaveGAN
+from wavegan_asmr.families.wavenet.family import WaveNet
 
-FAMILIES = {family.name: family for family in (WaveGAN(),)}
+FAMILIES = {family.name: family for family in (WaveGAN(), SpecGAN(), WaveNet(), LSTM())}
 """The registry: value of --family -> `family.Family`."""
 
 

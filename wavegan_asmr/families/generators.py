@@ -1,4 +1,4 @@
-"""Trained generators: from a TRAIN_DIR to clips, whatever the family."""
+"""Trained generators: from a TRAIN_DIR or a shared model to clips, whatever the family."""
 
 import functools
 import hashlib
@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.families import family_of
-from wavegan_asmr.train_dir import BEST, TrainDir, variables_by_name
+from wavegan_asmr.families import family_of, generator_file
+from wavegan_asmr.train_dir import BEST, SHARED, TrainDir, variables_by_name
 
 _FIXED = 0x7A
 
@@ -19,8 +19,8 @@ class Generator:
     """A trained generator, the averaged one where there is one.
 
     Args:
-        train_dir: `TrainDir`.
-        checkpoint: Integer, `BEST`, or None for the newest that can be read.
+        train_dir: `TrainDir`, or one that is a shared model.
+        checkpoint: Integer, `BEST`, or None for the newest that can be read; of a shared model the only one.
         precision: String, Keras dtype policy.
 
     Attributes:
@@ -31,12 +31,14 @@ class Generator:
         step: Integer, of the checkpoint.
 
     Raises:
-        UserError: There is no such checkpoint, or config.json is missing.
+        UserError: There is no such checkpoint, or config.json is missing; or the file of a shared model is damaged.
     """
 
     def __init__(self, train_dir, checkpoint=None, precision="float32"):
         self.train_dir = train_dir
-        if checkpoint == BEST:
+        if train_dir.is_shared:
+            self._load_shared(checkpoint, precision)
+        elif checkpoint == BEST:
             self._load_best(precision)
         else:
             self._load(train_dir, checkpoint, precision)
@@ -57,12 +59,30 @@ class Generator:
                 if best in (None, before):
                     raise
 
-    def _load(self, source, checkpoint, precision):
-        """Builds the network of a `TrainDir`, and restores a checkpoint of it."""
+    def _load_shared(self, checkpoint, precision):
+        """Builds the network of a shared model, and reads its weights."""
+        path = self.train_dir.join(SHARED)
+        self.step, digest = generator_file.read_facts(path)
+        if checkpoint not in (None, self.step):
+            raise UserError(
+                f"{self.train_dir} is a shared model, which holds step {self.step} alone; leave out --checkpoint. "
+                f"Received: {checkpoint}."
+            )
+        self._build(self.train_dir, precision)
+        generator_file.read_into(path, self.network)
+        if self.digest != digest:
+            raise UserError(f"{words.printable(path)} is damaged: its weights are not those that were shared.")
+
+    def _build(self, source, precision):
+        """Builds the network of a `TrainDir`."""
         self.config = source.read_config()
         self.family = family_of(self.config)
         self.family.check_memory(self.config)
         self.network = self.family.build_generator(self.config, precision)
+
+    def _load(self, source, checkpoint, precision):
+        """Builds the network of a `TrainDir`, and restores a checkpoint of it."""
+        self._build(source, precision)
         part = self.family.generator_part(self.config)
         variables = {part: variables_by_name(self.network.variables)}
         self.step = source.restore(tf.train.Checkpoint(**variables), checkpoint)
@@ -75,9 +95,9 @@ class Generator:
             digest.update(np.ascontiguousarray(weight))
         return digest.hexdigest()
 
-    def draw(self, random, n, truncation=1.0):
+    def draw(self, random, n, truncation=1.0, temperature=1.0):
         """Draws inputs at random, see `Family.draw`."""
-        return self.family.draw(self.config, random, n, truncation)
+        return self.family.draw(self.config, random, n, truncation, temperature)
 
     @functools.cached_property
     def _graph(self):

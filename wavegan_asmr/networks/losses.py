@@ -68,8 +68,8 @@ class Loss:
 
         Args:
             discriminate: Function, audio -> float32 `[batch]`.
-            real, fake: float32 `[batch, samples, channels]`.
-            alpha: float32 `[batch, 1, 1]` in [0, 1], where between real and fake.
+            real, fake: float32 `[batch, ...]`, what the discriminator sees.
+            alpha: float32 `[batch, 1, ...]` of their rank, in [0, 1], where between real and fake.
             power: float32 scalar, the mean square of real audio on all devices.
         """
         return tf.constant(0.0)
@@ -190,4 +190,4 @@ def _squared_slopes(discriminate, x):
         tape.watch(x)
         d_x = discriminate(x)
     slopes = tf.cast(tape.gradient(d_x, x), tf.float32)
-    return tf.reduce_sum(slopes**2, axis=[1, 2])
+    return tf.reduce_sum(slopes**2, axis=list(range(1, x.shape.rank)))

@@ -1,16 +1,21 @@
 """What settings make of models: voices, how their pieces follow each other, and compositions of them."""
 
+import functools
+
 import numpy as np
 
 from wavegan_asmr.progress import machine_memory_bytes
 from wavegan_asmr.rendering.composition import Composition, Turns
 from wavegan_asmr.rendering.inputs import Inputs
 from wavegan_asmr.rendering.lines import Joining, Line
-from wavegan_asmr.rendering.mastering import StartleGuard
 from wavegan_asmr.rendering.pieces import CompositionError, Voice
+from wavegan_asmr.rendering.startle_guard import StartleGuard
 
 _MOST_AT_ONCE, _SAMPLES_AT_ONCE = 64, 1 << 20
 """Pieces and samples that are generated at once: larger batches are faster, and take more memory."""
+
+_KEPT_BATCHES, _KEPT_SAMPLES = 4, 1 << 26
+"""Batches of pieces that are kept, and samples of slow families: pieces are measured before they are used."""
 
 _SHORTEST_LOOP_FADE_S = 0.25
 _FADE_BYTES = 32
@@ -66,23 +71,27 @@ class Arrangement:
 
     def _make_voice(self, line, generator):
         settings, config = self.settings, generator.config
-        if not generator.family.has_latents:
-            _refuse_latents(settings, generator)
+        _check_inputs(settings, generator)
+        draw = generator.draw
+        if generator.family.has_temperature:
+            draw = functools.partial(draw, temperature=settings.temperature)
         fade_s = settings.fade_s if settings.fade_s is not None else config.slice_s / 4
         if 2 * fade_s > config.slice_s:
             raise CompositionError(
                 f"a piece must be as long as two fades; one of {generator.train_dir} has {config.data_slice_len} "
                 f"frames, {config.slice_s:.2f} s, and --fade_s is {fade_s:g}"
             )
+        at_once = min(_MOST_AT_ONCE, max(1, _SAMPLES_AT_ONCE // config.data_slice_len))
         keyframe_pieces = settings.walk_s / (config.slice_s - fade_s) if settings.latents == "walk" else None
         return Voice(
             generator.generate,
-            Inputs(generator.draw, settings.seed, line, settings.truncation, keyframe_pieces),
+            Inputs(draw, settings.seed, line, settings.truncation, keyframe_pieces),
             config.data_sample_rate,
             self.sample_rate_hz,
             self.channels,
             settings.stereo or 0.0,
-            min(_MOST_AT_ONCE, max(1, _SAMPLES_AT_ONCE // config.data_slice_len)),
+            at_once,
+            max(_KEPT_BATCHES, _KEPT_SAMPLES // (at_once * config.data_slice_len) if generator.family.is_slow else 0),
         )
 
     def _join(self):
@@ -141,16 +150,20 @@ class Arrangement:
         return Composition(lines, self.frames, self._turns, *self._fades, self._loop_fade, gain_db, pieces, guard)
 
 
-def _refuse_latents(settings, generator):
-    """Raises CompositionError where a setting of latent vectors was given for a model that has none."""
-    asked = {"latents": settings.latents} if settings.latents == "walk" else {}
-    if settings.truncation < 1:
-        asked["truncation"] = settings.truncation
-    for name, value in asked.items():
-        raise CompositionError(
-            f"--{name} {value} needs models with latent vectors, and {generator.train_dir}, a {generator.family.name}, "
-            "has none; leave it out"
-        )
+def _check_inputs(settings, generator):
+    """Raises CompositionError where a setting of latent vectors, or of seeds, was given for a model of the other."""
+    family, lacking = generator.family, []
+    if not family.has_latents:
+        lacking += [("latents", settings.latents, "random"), ("truncation", settings.truncation, 1)]
+    if not family.has_temperature:
+        lacking += [("temperature", settings.temperature, 1)]
+    for name, value, default in lacking:
+        if value != default:
+            what = "a temperature" if name == "temperature" else "latent vectors"
+            raise CompositionError(
+                f"--{name} {value} needs models with {what}, and {generator.train_dir}, a {family.name}, has none; "
+                "leave it out"
+            )
 
 
 def _check_memory(fades):

@@ -27,15 +27,15 @@ def master(composition, limit, number):
 
 
 class Queue:
-    """Context that has blocks worked on in a thread, in their order; what is not begun when it ends is given up.
+    """Context that has blocks worked on in threads, in their order; what is not begun when it ends is given up.
 
     Args:
-        work: Function of a block's number and its samples.
+        works: Functions of a block's number and its samples, each with a thread of its own. A work takes a block when
+            the one before has done with it: whenever the context ends, all have worked on the same blocks.
     """
 
-    def __init__(self, work):
-        self._work = work
-        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+    def __init__(self, *works):
+        self._works = [(concurrent.futures.ThreadPoolExecutor(1), work) for work in works]
         self._pending = collections.deque()
 
     def __enter__(self):
@@ -43,11 +43,15 @@ class Queue:
 
     def __exit__(self, *exception):
         # The file is not closed while a block is written.
-        self._pool.shutdown(cancel_futures=True)
+        for number, (pool, _) in enumerate(self._works):
+            pool.shutdown(cancel_futures=number == 0)
 
     def add(self, number, x):
-        """Adds a block; waits where too many wait."""
-        self._pending.append(self._pool.submit(self._work, number, x))
+        """Adds a block, which nobody changes; waits where too many wait."""
+        future = None
+        for pool, work in self._works:
+            future = pool.submit(_after, future, work, number, x)
+        self._pending.append(future)
         while len(self._pending) > _BLOCKS_AHEAD:
             self._pending.popleft().result()
 
@@ -55,3 +59,10 @@ class Queue:
         """Waits for all blocks."""
         while self._pending:
             self._pending.popleft().result()
+
+
+def _after(future, work, *arguments):
+    """Does a work after another one, unless that failed or was given up."""
+    if future:
+        future.result()
+    work(*arguments)

@@ -20,7 +20,7 @@ import itertools
 import numpy as np
 
 from wavegan_asmr.rendering.fades import fade_in, multiply
-from wavegan_asmr.rendering.mastering import amplitude
+from wavegan_asmr.rendering.loudness import amplitude
 from wavegan_asmr.rendering.pieces import CompositionError
 
 _LOOP_BEGINS_S, _LOOP_RETURNS_S = 6.0, 20.0
@@ -104,6 +104,8 @@ class _Stretches:
 
     def cut(self, x, number):
         """Returns a stretch of `x` under its weights, and the frame at which it begins."""
+        if self.count == 1:
+            return x, 0
         first, weights = self._parts[number]
         return x[first : first + len(weights)] * weights, first
 
@@ -216,7 +218,7 @@ class Composition:
             piece_len = self._lines[piece.line].voice.piece_len - piece.skip
             is_heard = piece.start + piece_len > start
             if is_heard or self._guard:
-                samples = self._lines[piece.line].samples(piece) * self._gain
+                samples = self._lines[piece.line].samples(piece, self._gain)
                 self._turns.weigh(samples, piece)
                 if self._guard:
                     piece = dataclasses.replace(piece, gains_db=self._guarded(piece, samples))

@@ -4,7 +4,8 @@ import numpy as np
 
 from wavegan_asmr.progress import Meter
 from wavegan_asmr.rendering.blocks import BLOCK_FRAMES
-from wavegan_asmr.rendering.mastering import Levels, Limiter, LoudnessMeter, amplitude
+from wavegan_asmr.rendering.loudness import LoudnessMeter, amplitude
+from wavegan_asmr.rendering.mastering import Levels, Limiter
 from wavegan_asmr.rendering.pieces import CompositionError
 
 _LEVELLED_S = 600.0

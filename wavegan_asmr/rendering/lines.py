@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from wavegan_asmr.rendering.fades import evenness, fade_in
-from wavegan_asmr.rendering.mastering import amplitude
+from wavegan_asmr.rendering.loudness import amplitude
 from wavegan_asmr.rendering.pieces import CompositionError, Piece
-from wavegan_asmr.rendering.traits import Traits
+from wavegan_asmr.rendering.traits import fold_down
 
 SHAPES = ("equal_power", "linear")
 """Shapes of fades, see `fades.fade_in`."""
@@ -105,13 +105,13 @@ class Line:
         while True:
             index = self._next_index
             self._next_index += 1
-            traits = Traits.of(self.voice[index], self._edge)
+            traits = self.voice.traits(index, self._edge)
             if self.voice.good(traits):
                 return index, traits, 0
 
-    def samples(self, piece):
-        """Returns the samples of a piece with its fades and the gain of the line, float32 `[frames, channels]`."""
-        x = self.voice[piece.index][piece.skip :] * np.float32(amplitude(self.gain_db))
+    def samples(self, piece, gain):
+        """Returns the samples of a piece with its fades, the line's gain and another: float32 `[frames, channels]`."""
+        x = self.voice[piece.index][piece.skip :] * (np.float32(amplitude(self.gain_db)) * np.float32(gain))
         fade = self.joining.fade
         if fade:
             x[:fade] *= self._fade_in * evenness(fade, piece.correlation_in)[:, None]
@@ -121,7 +121,7 @@ class Line:
 
 def _best_lag(tail, head):
     """The lag at which `head` runs on in phase with `tail`: the largest normalised correlation."""
-    tail, head = tail.mean(axis=1), head.mean(axis=1)
+    tail, head = fold_down(tail), fold_down(head)
     lags = len(head) - len(tail) + 1
     correlation = np.correlate(head, tail, "valid")
     energy = np.convolve(head**2, np.ones(len(tail)), "valid")

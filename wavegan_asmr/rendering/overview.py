@@ -3,7 +3,9 @@
 import numpy as np
 
 from wavegan_asmr import storage
-from wavegan_asmr.rendering.mastering import Levels, decibels
+from wavegan_asmr.rendering.loudness import decibels
+from wavegan_asmr.rendering.mastering import Levels
+from wavegan_asmr.rendering.traits import fold_down
 from wavegan_asmr.sound import plots
 
 _COLUMNS = 1500
@@ -38,7 +40,7 @@ class Overview:
         """Adds a block, float32 `[frames, channels]`; of a stream without end only its length is kept."""
         if self._is_finite:
             self.levels.add(x)
-            self._add_columns(x.mean(axis=1))
+            self._add_columns(fold_down(x))
         self.frames += len(x)
 
     def add_seams(self, starts_s):

@@ -3,12 +3,16 @@
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 
 import numpy as np
 import soxr
 
 from wavegan_asmr.rendering.inputs import PILOT
-from wavegan_asmr.rendering.traits import Traits
+from wavegan_asmr.rendering.traits import Traits, means
+
+_MOST_TRAITS = 4096
+"""Pieces whose traits are kept, more than those by which loudness is set."""
 
 
 class CompositionError(Exception):
@@ -52,16 +56,20 @@ class Voice:
         stereo_width: Float in [0, 1]; a mono model's left and right: 0 alike, 1 as different as two pieces.
         at_once: Integer, power of 2, inputs of a batch. Batches are always the same ones, so a piece never
             depends on what else is made.
+        kept: Integer >= 4, batches that are kept in case that they are used again.
 
     Attributes:
         output_rate_hz, at_once: Integers.
         piece_len: Integer, frames of a piece at the output's rate.
         offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
             one.
+        traits: Function of the number of a piece and an edge to its `Traits`.
         left_out: Integer, pieces rejected so far.
     """
 
-    def __init__(self, generate, inputs, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0, at_once=16):
+    def __init__(
+        self, generate, inputs, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0, at_once=16, kept=4
+    ):
         self._generate = generate
         self._inputs = inputs
         self._sample_rate_hz = sample_rate_hz
@@ -69,24 +77,26 @@ class Voice:
         self._channels = channels
         self._angle = np.pi / 4 * stereo_width
         self.at_once = at_once
+        self._kept = kept
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
         self._accept = None
+        self.traits = functools.lru_cache(_MOST_TRAITS)(self._measure)
         self.offset = np.zeros(channels, np.float32)
         self.piece_len = len(self[PILOT])
         self.left_out = 0
 
     def __getitem__(self, index):
-        """Returns a piece, float32 `[piece_len, channels]`."""
+        """Returns a piece, float32 `[piece_len, channels]`, not to be changed."""
         batch, row = divmod(index, self.at_once)
         if batch not in self._batches:
             self._batches[batch] = self._pool.submit(self._make, batch)
         self._batches.move_to_end(batch)
-        result = self._batches[batch].result()[row] - self.offset
+        result = self._batches[batch].result()[row]
         # Where pieces are used one after the other, the next batch is made while this one is used.
         if batch - 1 in self._batches and batch + 1 not in self._batches:
             self._batches[batch + 1] = self._pool.submit(self._make, batch + 1)
-        while len(self._batches) > 4:
+        while len(self._batches) > self._kept:
             self._batches.popitem(last=False)
         return result
 
@@ -102,7 +112,17 @@ class Voice:
             middle = np.concatenate([cosine * middle + sine * side, cosine * middle - sine * side], axis=2)
         elif self._channels == 1:
             middle = middle.mean(axis=2, keepdims=True)
-        return [self._resample(x) for x in middle]
+        return [self._resample(x) - self.offset for x in middle]
+
+    def _measure(self, index, edge):
+        """Measures a piece, see `Traits.of`; compositions that are measured and made again look at the same ones."""
+        return Traits.of(self[index], edge)
+
+    def take_off(self, offset):
+        """Takes an offset, float32 `[channels]`, off all pieces from now on."""
+        self.offset = offset
+        self._batches.clear()
+        self.traits.cache_clear()
 
     def _resample(self, x):
         if self._sample_rate_hz == self.output_rate_hz:
@@ -125,10 +145,11 @@ class Voice:
         """
         # Kept while they are measured: making them is the work.
         pilot = [self[PILOT + i] for i in range(count)]
-        self.offset = np.mean([x.mean(axis=0) for x in pilot], axis=0, dtype=np.float32)
-        traits = [Traits.of(x - self.offset) for x in pilot]
+        offset = np.mean([means(x) for x in pilot], axis=0, dtype=np.float32)
+        traits = [Traits.of(x - offset) for x in pilot]
         if not all(np.isfinite(each.level_db) for each in traits):
             raise CompositionError("the model makes samples that are not numbers; train it again, or take a backup")
+        self.take_off(offset)
         sound = [each for each in traits if not each.is_faulty]
         if len(sound) < (1 - most_left_out) * count:
             faulty = count - len(sound)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,6 +15,7 @@ from wavegan_asmr.rendering import beside, blocks, levelling, manifest, models, 
 from wavegan_asmr.rendering.arrangement import Arrangement
 from wavegan_asmr.rendering.encoding import Output
 from wavegan_asmr.rendering.formats import STDOUT
+from wavegan_asmr.rendering.inputs import PILOT
 from wavegan_asmr.rendering.mastering import Limiter
 from wavegan_asmr.rendering.pieces import CompositionError
 from wavegan_asmr.rendering.writing import write
@@ -49,7 +51,7 @@ def render(paths, output_settings, settings, checkpoint=None):
         generators = [models.load(path, settings.precision, checkpoint) for path in paths]
         output = _make_output(generators, output_settings, settings)
         arrangement = Arrangement(generators, settings, output.sample_rate_hz, output.channels, output.frames)
-        pilots_left_out = _run_pilots(generators, arrangement.voices, settings)
+        pilots_left_out = _run_pilots(generators, arrangement, settings)
         line_gains_db, master_gain_db = levelling.level(arrangement)
         codec_gain_db, ceiling_dbtp = levelling.measure_codec(arrangement, line_gains_db, master_gain_db, output)
         plan = manifest.Plan(
@@ -115,7 +117,7 @@ def render_again(path, start_s, end_s, output_settings, moved=()):
             place.check(output.path, output.bytes, output_settings.overwrite)
         arrangement = Arrangement(generators, settings, rate_hz, whole.channels, whole.frames, whole.joining)
         for voice, offset in zip(arrangement.voices, whole.offsets):
-            voice.offset = np.array(offset, np.float32)
+            voice.take_off(np.array(offset, np.float32))
         composition = arrangement.whole(whole.line_gains_db, whole.master_gain_db, whole.pieces)
         limit = Limiter(whole.ceiling_dbtp, rate_hz)
         is_loop = settings.loop and (start, end) == (0, whole.frames)
@@ -163,13 +165,29 @@ def _make_output(generators, output_settings, settings):
     return output
 
 
-def _run_pilots(generators, voices, settings):
+def _run_pilots(generators, arrangement, settings):
     """Has each voice measure its pilot; returns how many pieces of each would be left out."""
     counts = []
-    for generator, voice in zip(generators, voices):
+    for generator, voice in zip(generators, arrangement.voices):
+        if generator.family.is_slow:
+            _say_speed(generator, voice, arrangement)
         counts.append(voice.calibrate(PILOT_PIECES, settings.max_left_out))
         _say(f"pilot     {generator.train_dir}: {counts[-1]} of {PILOT_PIECES} pieces would be left out")
     return counts
+
+
+def _say_speed(generator, voice, arrangement):
+    """Says how fast a slow model makes sound, and how long the pilot and what is asked for will take."""
+    slice_s = generator.config.slice_s
+    start_s = time.monotonic()
+    # The pilot's second batch: the first one has built the graph, and both are kept.
+    voice[PILOT + voice.at_once]
+    speed = voice.at_once * slice_s / (time.monotonic() - start_s)
+    text = f"{speed:.2g} s of sound a second; the pilot takes {clock(PILOT_PIECES * slice_s / speed)}"
+    if arrangement.frames:
+        used = voice.piece_len / (voice.piece_len - arrangement.joining.fade)
+        text += f", the file {clock(used * arrangement.frames / arrangement.sample_rate_hz / speed)}"
+    _say(f"speed     {generator.train_dir}: {text}")
 
 
 def _complete(path, record, result, overview, settings):

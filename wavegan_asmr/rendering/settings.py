@@ -56,6 +56,12 @@ class RenderSettings(Settings):
     )
     walk_s: float = setting(30.0, "Time from keyframe to keyframe of a walk.", unit="s", at_least=0.1, only_with=_WALK)
     truncation: float = setting(1.0, "Range of the latent vectors.", at_least=0.01, at_most=1)
+    temperature: float = setting(
+        1.0,
+        "How boldly models without latent vectors draw (wavenet, lstm): below 1 what is likely becomes likelier.",
+        at_least=0.001,
+        at_most=100,
+    )
     stereo: float | None = setting(
         None, "Stereo of mono models: 0 for alike channels to 1 for wide.", at_least=0, at_most=1
     )

@@ -66,12 +66,14 @@ def _render(composition, output, plan, overview, record, write_samples):
     """Renders all blocks."""
     limit = Limiter(plan.ceiling_dbtp, output.sample_rate_hz)
 
-    def finish(number, x):
+    def encode(number, x):
         write_samples(output.encode(number, x))
+
+    def measure(number, x):
         overview.add(x)
 
     numbers = range(-(-output.frames // blocks.BLOCK_FRAMES)) if output.frames else itertools.count()
-    with _meter("rendered", output) as status, blocks.Queue(finish) as queue:
+    with _meter("rendered", output) as status, blocks.Queue(encode, measure) as queue:
         for number in numbers:
             x = blocks.master(composition, limit, number)
             if record:
@@ -79,7 +81,7 @@ def _render(composition, output, plan, overview, record, write_samples):
                 record.add(composition.used, starts_s)
                 overview.add_seams(starts_s)
             composition.used.clear()
-            # Encoding and measuring run beside the making of the next block.
+            # Encoding and measuring run beside each other and beside the making of the next blocks.
             queue.add(number, x)
             status.advance(blocks.BLOCK_FRAMES)
         queue.finish()

@@ -67,20 +67,24 @@ def find_files(data_dir):
     """Finds the audio files of a folder and its subfolders, hidden ones left out, in a stable order.
 
     Args:
-        data_dir: Path-like.
+        data_dir: Path-like; a file is taken whatever it is.
 
     Returns:
-        Sorted list of paths below `data_dir`, and a list of `LeftOut`: folders that cannot be read, training
-        directories, what `generate` rendered.
+        Sorted list of names below `data_dir`, see `path_of`, and a list of `LeftOut`: folders that cannot be read,
+        training directories, what `generate` rendered.
 
     Raises:
-        UserError: The folder is not there, is a file, cannot be read, or is a training directory.
+        UserError: The folder is not there, is neither folder nor file, cannot be read, or is a training directory.
     """
     data_dir = os.fspath(data_dir)
     if not os.path.exists(data_dir):
         raise UserError(f"no such folder of recordings. Received: --data_dir {data_dir!r}.")
+    if os.path.isfile(data_dir):
+        folder, name = os.path.split(os.path.abspath(data_dir))
+        is_ours = own_output.is_rendered(folder, name, set(os.listdir(folder)))
+        return ([], [LeftOut(name, OF_RENDERING)]) if is_ours else ([name], [])
     if not os.path.isdir(data_dir):
-        raise UserError(f"--data_dir must be a folder of recordings. Received a file: {data_dir!r}.")
+        raise UserError(f"--data_dir must be a folder of recordings, or one recording. Received: {data_dir!r}.")
     config = own_output.read_config(data_dir)
     if config is not None:
         raise UserError(f"--data_dir is a training directory{_instead_of(data_dir, config)}. Received: {data_dir!r}.")
@@ -115,6 +119,11 @@ def find_files(data_dir):
     return sorted(names), left_out
 
 
+def path_of(data_dir, name):
+    """Returns where a file is that `find_files` found."""
+    return os.fspath(data_dir) if os.path.isfile(data_dir) else os.path.join(data_dir, name)
+
+
 def check_usable(recordings, left_out, data_dir):
     """Checks that there is something to learn from.
 
@@ -131,7 +140,8 @@ def check_usable(recordings, left_out, data_dir):
         unusable = [item for item in left_out if not item.is_own]
         own = ", ".join(describe_own(left_out, _MOST_OWN))
         found = [f"our own output is none: {own}"] if own else []
-        found += [f"the folder holds {_describe_endings(data_dir)}"] if unusable or not found else []
+        if os.path.isdir(data_dir) and (unusable or not found):
+            found.append(f"the folder holds {_describe_endings(data_dir)}")
         found += [str(item) for item in unusable[:1]]
         more = f" (and {len(unusable) - 1} more)" if len(unusable) > 1 else ""
         raise UserError(

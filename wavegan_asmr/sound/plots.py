@@ -25,7 +25,7 @@ _without_formulas = matplotlib.rc_context({"text.parse_math": False})
 
 @_without_formulas
 def grid(rows, sample_rate_hz, title):
-    """Draws clips as a grid: under each waveform its spectrogram, one level scale for all.
+    """Draws clips as a grid: under each waveform its spectrogram, of two channels both, one level scale for all.
 
     Args:
         rows: List of (label, float32 `[n, samples, channels]`); a row of the grid each, n clips wide.
@@ -36,31 +36,33 @@ def grid(rows, sample_rate_hz, title):
         `matplotlib.figure.Figure`.
     """
     columns = max(len(clips) for _, clips in rows)
-    spectrograms = [[spectrogram_db(clip.mean(axis=1)) for clip in clips] for _, clips in rows]
-    top_db = max(db.max() for row in spectrograms for db in row)
+    spectrograms = [[_spectrograms(clip) for clip in clips] for _, clips in rows]
+    top_db = max(db.max() for row in spectrograms for of_clip in row for _, db in of_clip)
+    shown = max(len(of_clip) for row in spectrograms for of_clip in row)
+    lines = 1 + shown
     top = max(float(np.abs(clips).max(initial=1e-4)) for _, clips in rows)
 
-    width, height = 2 + 2.4 * columns, 0.8 + 3.2 * len(rows)
+    width, height = 2 + 2.4 * columns, 0.8 + (1.2 + 2 * shown) * len(rows)
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     figure.suptitle(_drawable(title), y=1 - 0.15 / height, va="top")
     # Margins in inches: a layout engine would measure every label, which takes longer than drawing.
     margins = {"left": 0.7 / width, "right": 1 - 0.8 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
     axes = figure.subplots(
-        2 * len(rows),
+        lines * len(rows),
         columns,
         squeeze=False,
         sharex=True,
-        height_ratios=[1, 2] * len(rows),
+        height_ratios=[1, *[2] * shown] * len(rows),
         gridspec_kw=margins | {"hspace": 0.22, "wspace": 0.06},
     )
     image = None
     for row, (label, clips) in enumerate(rows):
         for column in range(columns):
-            wave_axes, image_axes = axes[2 * row][column], axes[2 * row + 1][column]
+            wave_axes, *image_axes = axes[lines * row : lines * (row + 1), column]
             if column >= len(clips):
-                wave_axes.axis("off")
-                image_axes.axis("off")
+                for each in (wave_axes, *image_axes):
+                    each.axis("off")
                 continue
             clip = clips[column]
             seconds = len(clip) / sample_rate_hz
@@ -69,22 +71,22 @@ def grid(rows, sample_rate_hz, title):
             rms = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
             level = f"RMS {rms:.3f}"
             wave_axes.set_title(f"{_drawable(label)}, {level}" if column == 0 else level, fontsize=8)
-            image = image_axes.imshow(
-                spectrograms[row][column],
-                origin="lower",
-                aspect="auto",
-                extent=(0, seconds, 0, sample_rate_hz / 2),
-                vmin=top_db - _RANGE_DB,
-                vmax=top_db,
-                cmap="magma",
-            )
-            for each in (wave_axes, image_axes):
+            for each, (name, db) in zip(image_axes, spectrograms[row][column]):
+                image = each.imshow(
+                    db,
+                    origin="lower",
+                    aspect="auto",
+                    extent=(0, seconds, 0, sample_rate_hz / 2),
+                    vmin=top_db - _RANGE_DB,
+                    vmax=top_db,
+                    cmap="magma",
+                )
+                each.set_ylabel("" if column else name, fontsize=7)
+            for each in (wave_axes, *image_axes):
                 each.tick_params(labelsize=6)
-            if column:
-                wave_axes.set_yticklabels([])
-                image_axes.set_yticklabels([])
-        axes[2 * row][0].set_ylabel("amplitude", fontsize=7)
-        axes[2 * row + 1][0].set_ylabel("Hz", fontsize=7)
+                if column:
+                    each.set_yticklabels([])
+        axes[lines * row][0].set_ylabel("amplitude", fontsize=7)
     for each in axes[-1]:
         each.set_xlabel("seconds", fontsize=7)
     if image:
@@ -163,6 +165,13 @@ def confusion_matrix(counts, labels, title):
     picture.plot(ax=axes, cmap="Blues", colorbar=False, values_format="d", xticks_rotation="vertical")
     axes.set_title(_drawable(title))
     return figure
+
+
+def _spectrograms(clip):
+    """Spectrograms of a clip `[samples, channels]`, each with what its axis says."""
+    if clip.shape[1] == 2:
+        return [(f"{side}, Hz", spectrogram_db(x)) for side, x in zip(("left", "right"), clip.T)]
+    return [("Hz", spectrogram_db(clip.mean(axis=1)))]
 
 
 def spectrogram_db(x):

@@ -19,7 +19,7 @@ _HOPELESS = 2.0
 def choose_precision(config, strategy):
     """Times one iteration of training in each precision, and says what it found.
 
-    A precision whose forward pass of one clip takes twice as long as that of float32 is left out before.
+    A precision whose forward pass takes twice as long as that of float32 is left out before.
 
     Args:
         config: `Config`.
@@ -28,9 +28,12 @@ def choose_precision(config, strategy):
     Returns:
         String, the precision of the fastest iteration.
     """
+    shortened = family_of(config).shortened(config)
+    what = "an iteration" if shortened == config else f"an iteration of slices of {shortened.data_slice_len} samples"
+    config = shortened
     with timing.alone():
-        print(f"precision timing an iteration in {' and in '.join(CANDIDATES)} ...", flush=True)
-        forward_s = timing.fastest_of({each: _forward(config, each) for each in CANDIDATES})
+        print(f"precision timing {what} in {' and in '.join(CANDIDATES)} ...", flush=True)
+        forward_s = timing.fastest_of({each: family_of(config).forward(config, each) for each in CANDIDATES})
         hopeful = [each for each in CANDIDATES if forward_s[each] < _HOPELESS * forward_s["float32"]]
         iteration_s = {}
         for each in hopeful:
@@ -42,17 +45,8 @@ def choose_precision(config, strategy):
         f"{each} {iteration_s[each]:.2f} s" if each in hopeful else f"{each} is not what this processor is made for"
         for each in CANDIDATES
     ]
-    print(f"precision {fastest}: an iteration takes {', '.join(found)}", flush=True)
+    print(f"precision {fastest}: {what} takes {', '.join(found)}", flush=True)
     return fastest
-
-
-def _forward(config, precision):
-    """A function that makes one clip."""
-    family = family_of(config)
-    generator = family.build_generator(config, precision)
-    generate = tf.function(lambda inputs: generator(inputs, training=False))
-    inputs = tf.constant(family.draw(config, np.random.default_rng(0), 1))
-    return lambda: generate(inputs).numpy()
 
 
 def _time_iteration(config, strategy):

@@ -5,7 +5,9 @@ recordings.json, in TRAIN_DIR, holds a digest and a length for each recording, a
 
 import collections
 import dataclasses
+import hashlib
 import json
+import os
 
 from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
@@ -37,6 +39,10 @@ class Contents:
     def of(cls, recordings, sample_rate_hz):
         """Returns the contents of a list of `loader.Recording` that were resampled to a rate."""
         return cls([Content(each.pcm.digest, round(each.pcm.frames / sample_rate_hz, 3)) for each in recordings])
+
+    def digest(self):
+        """Returns one digest of all recordings, a string."""
+        return hashlib.sha256("".join(each.digest for each in self.recordings).encode()).hexdigest()
 
     def write(self, train_dir):
         """Writes recordings.json.
@@ -72,6 +78,17 @@ class Contents:
         if gone:
             found.append(f"{len(gone)} gone ({_length(gone)} of {_length(before.recordings)})")
         return ", ".join(found) + " since the last start" if found else None
+
+
+def lengths(train_dir_path):
+    """Returns the lengths of the recordings that a training learns from, a list of floats, seconds.
+
+    Raises:
+        OSError: recordings.json is not there or cannot be read.
+        UserError: It is damaged.
+    """
+    contents = storage.read_json(os.path.join(train_dir_path, _FILE), Contents)
+    return [each.seconds for each in contents.recordings]
 
 
 def _less(contents, others):

@@ -1,13 +1,24 @@
 """Settling the settings of a training: flags, what is stored, presets, what the model family knows."""
 
+import dataclasses
 import os
 
 import loader
 from wavegan_asmr import words
-from wavegan_asmr.config import PRESETS, Config, check_recordings, merge, model_settings
+from wavegan_asmr.config import (
+    FROM_RECORDINGS,
+    Config,
+    check_recordings,
+    merge,
+    model_settings,
+    preset_of,
+    preset_settings,
+)
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.families import family_of
+from wavegan_asmr.families import FAMILIES, family_of
+from wavegan_asmr.progress import Meter
 from wavegan_asmr.settings import absolute_paths, check_effects
+from wavegan_asmr.sound.folder_layout import find_layout
 from wavegan_asmr.train_dir import TrainDir
 
 
@@ -29,6 +40,8 @@ def resolve_config(train_dir, given):
     """
     given = absolute_paths(Config, given)
     source = given.get("train_init_from")
+    for each in [train_dir, *([TrainDir(source)] if source else [])]:
+        each.refuse_shared()
     # Fine-tuning that was stopped before its first checkpoint has not begun: what it begins from may have moved.
     if train_dir.has_config and (train_dir.steps() or not source):
         stored = train_dir.read_config()
@@ -37,8 +50,15 @@ def resolve_config(train_dir, given):
         # An imported training has no recordings yet: what is learned from them is still open.
         config = merge(stored, given, ("model", "training") if stored.data_dir else ("model",))
     elif source:
-        model = model_settings(TrainDir(source).read_config())
-        config = merge(Config(**PRESETS[model["preset"]] | model), given, ("model",))
+        begun = TrainDir(source).read_config()
+        if given.get("family", begun.family) != begun.family:
+            raise UserError(
+                f"--train_init_from takes over the networks of a training of --family {begun.family}. "
+                f"Received: --family {given['family']}; leave it out."
+            )
+        sound = model_settings(begun) | {"data_sample_rate": begun.data_sample_rate}
+        defaults = family_of(begun).defaults | preset_settings(preset_of(begun))
+        config = merge(Config(**defaults | sound), given, ("model",))
     else:
         config = new_config(given)
     if not config.data_dir:
@@ -47,15 +67,68 @@ def resolve_config(train_dir, given):
         raise UserError("--train_patience counts evaluations; say how often, such as --train_eval_secs 600.")
     check_effects(config, given)
     family = family_of(config)
-    foreign = [name for name in given if name.split("_")[0] not in ("preset", "family", "data", "train")]
-    if foreign and not foreign[0].startswith(family.prefix):
-        raise UserError(f"--{foreign[0]} has no effect on models of --family {family.name}; leave it out.")
+    _check_reads(family, config, given)
     return family.settle(config, given)
 
 
+def _check_reads(family, config, given):
+    """Refuses settings that a family does not read, given ones and those of the preset."""
+    for name in given:
+        if _is_of_families(name) and not family.reads(name):
+            raise UserError(f"--{name} has no effect on models of --family {family.name}; leave it out.")
+    unread = [name for name in preset_settings(config.preset) if _is_of_families(name) and not family.reads(name)]
+    if unread:
+        raise UserError(
+            f"--preset {config.preset} sets what models of --family {family.name} do not read, such as --{unread[0]}; "
+            "leave it out."
+        )
+
+
+def _is_of_families(name):
+    return name.split("_")[0] not in ("preset", "family", "data", "train")
+
+
 def new_config(given):
-    """Returns the `Config` of a training that begins: given settings over those of their preset."""
-    return Config(**PRESETS.get(given.get("preset"), {}) | given)
+    """Returns the `Config` of a training that begins: given settings over those of their preset.
+
+    Raises:
+        UserError: The recordings of --data_dir, from which the preset takes settings, are not there.
+    """
+    preset = given.get("preset", Config.preset)
+    family = FAMILIES.get(given.get("family", Config.family))
+    defaults = family.defaults if family else {}
+    config = Config(**defaults | preset_settings(preset, given.get("data_slice_len")) | given)
+    open_names = [name for name in FROM_RECORDINGS.get(preset, ()) if name not in given]
+    if not open_names or not config.data_dir:
+        return config
+    paths = [loader.path_of(config.data_dir, name) for name in loader.find_files(config.data_dir)[0]]
+    with Meter("probing", len(paths), lambda count: f"{count} recordings") as meter:
+        rate_hz, channels = find_layout(paths, meter.advance)
+    if rate_hz is None:
+        return config
+    found = {"data_sample_rate": rate_hz, "data_num_channels": channels}
+    return dataclasses.replace(config, **{name: found[name] for name in open_names})
+
+
+def open_held_out(config):
+    """Opens the recordings that are not learned from.
+
+    Returns:
+        `loader.Slices`, or None where there are none.
+
+    Raises:
+        UserError: Nothing in the folder can be used.
+    """
+    folder = config.autoregressive_held_out_dir
+    if not folder:
+        return None
+    try:
+        recordings, _ = loader.open_configured(config, folder, show_progress=True)
+        return loader.Slices.from_config(recordings, config)
+    except UserError as error:
+        # The loader knows of one folder only.
+        message = str(error).removeprefix("--data_dir ").replace("Received: --data_dir ", "Received: ")
+        raise UserError(f"--autoregressive_held_out_dir {message}") from error
 
 
 def open_slices(config, most_left_out=10):

@@ -12,6 +12,8 @@ _ESTIMATED_AFTER, _WARMUP = 20, 1
 """Steps of this run from which the time of all is estimated; the first one builds the graph."""
 
 _DAY_S = 86400.0
+_QUICK = 10.0
+"""Times real time, from which on nobody waits for previews."""
 
 
 class TrainingStatus:
@@ -30,6 +32,7 @@ class TrainingStatus:
         self._start_s = start_s
         self._first = (step, time.monotonic())
         self._warm_s = None
+        self._has_advised_of_previews = False
         self._sums, self._count = {}, 0
         self._last_s = time.monotonic()
         self._line = StatusLine(sys.stdout)
@@ -67,17 +70,43 @@ class TrainingStatus:
                 flush=True,
             )
 
-    def show(self, step):
-        """Prints the line of progress; returns the mean metrics since the last one, for TensorBoard."""
+    def advise_of_previews(self, clips, seconds):
+        """Says once how slow previews are, where they are.
+
+        Args:
+            clips: Integer.
+            seconds: Float, which they took.
+        """
+        sound_s = clips * self._config.slice_s
+        if self._has_advised_of_previews or seconds * _QUICK < sound_s:
+            return
+        self._has_advised_of_previews = True
+        self.close()
+        print(
+            f"note      previews of {clips} clips of {self._config.slice_s:.2f} s take {seconds:.1f} s, "
+            f"{sound_s / seconds:.2g}x real time; two every --train_summary_secs {self._config.train_summary_secs:g}",
+            flush=True,
+        )
+
+    def show(self, step, measured):
+        """Prints the line of progress.
+
+        Args:
+            step: Integer.
+            measured: Dict of floats, metrics that are not measured at each step.
+
+        Returns:
+            Dict of floats for TensorBoard: these, and the means of the others since the last line.
+        """
         config, now_s = self._config, time.monotonic()
-        means = {name: value / self._count for name, value in self._sums.items()}
+        means = {name: value / self._count for name, value in self._sums.items()} | measured
         step_s = (now_s - self._last_s) / self._count
         slices_per_s = config.train_batch_size * self._family.batches_per_step(config) / step_s
         self._sums, self._count, self._last_s = {}, 0, now_s
         parts = [
             f"step {step}",
             *(f"{word} {means[name]:.3f}" for name, word in self._family.metrics.items() if name in means),
-            f"{slices_per_s:.0f} slices/s",
+            f"{slices_per_s:.{0 if slices_per_s >= 10 else 1}f} slices/s",
             f"{step_s:.2f} s/step",
             f"{peak_memory_bytes() / 1e9:.1f} GB",
         ]

@@ -1,0 +1,147 @@
+"""The card of a model to share, README.md: what it is, in words and, before them, in YAML that model hubs read."""
+
+import dataclasses
+import json
+import os
+import re
+
+import jinja2
+
+from wavegan_asmr import words
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.progress import clock
+
+SOURCES = "SOURCES"
+"""The file beside recordings that says where they come from and what their licences are."""
+
+UNKNOWN = "unknown"
+"""The licence of a model whose licence was not stated, as hubs have it."""
+
+_MOST_SOURCES_BYTES = 1 << 20
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader(__package__, "."),
+    # It is text, not HTML.
+    autoescape=False,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+# JSON is YAML.
+_TEMPLATES.filters |= {"json": json.dumps, "number": lambda value: "" if value is None else f"{value:.4g}"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of a training, and not of its generator.
+
+    Attributes:
+        rows: List of objects with metric, value, floor, noise and meaning, as `evaluation.results.Row`.
+        n: Integer, generated slices that they are of.
+        recordings: Integer, how many, or None where that is not known.
+        seconds: Float, their length.
+    """
+
+    rows: list = dataclasses.field(default_factory=list)
+    n: int = 0
+    recordings: int | None = None
+    seconds: float = 0.0
+
+
+def check_license(text):
+    """Returns a licence as hubs write it.
+
+    Args:
+        text: String, such as "CC-BY-4.0", or "" where it is not stated.
+
+    Raises:
+        UserError: It is no identifier.
+    """
+    text = text.lower() or UNKNOWN
+    if not _LICENSE.fullmatch(text):
+        raise UserError(f"--license must be an identifier, such as cc-by-4.0 or mit. Received: {text[:80]!r}.")
+    return text
+
+
+def read_sources(data_dir):
+    """Reads what stands beside recordings on where they come from.
+
+    Args:
+        data_dir: String, a folder of recordings, or one recording.
+
+    Returns:
+        String, "" where there is nothing.
+
+    Raises:
+        UserError: The file is too large or cannot be read.
+    """
+    if not data_dir:
+        return ""
+    path = os.path.join(data_dir if os.path.isdir(data_dir) else os.path.dirname(data_dir), SOURCES)
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MOST_SOURCES_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise UserError(f"{words.printable(path)} cannot be read: {words.reason(error)}.") from error
+    if len(text) > _MOST_SOURCES_BYTES:
+        raise UserError(f"{words.printable(path)} must be at most 1 MB of text; it goes into the card.")
+    lines = text.decode("utf-8", "replace").splitlines()
+    return "\n".join(words.printable(line.expandtabs(4)) for line in lines).strip("\n")
+
+
+def write(generator, name, license_, dtype, sources, facts, sounds, picture):
+    """Writes the card.
+
+    Args:
+        generator: `families.generators.Generator`.
+        name: String, of the model.
+        license_: String, see `check_license`.
+        dtype: String, of the weights in the file.
+        sources: String, see `read_sources`.
+        facts: `Facts`.
+        sounds: List of strings, files beside the card.
+        picture: String, likewise.
+
+    Returns:
+        String, Markdown.
+    """
+    config, channels = generator.config, generator.config.data_num_channels
+    data_set = words.printable(os.path.basename(config.data_dir.rstrip(os.sep))).replace("`", "'")
+    recordings = facts.recordings and {"count": facts.recordings, "length": clock(round(facts.seconds))}
+    return _TEMPLATES.get_template("model_card.md.jinja").render(
+        name=words.printable(name),
+        name_in_shell=words.shell(name),
+        license=license_,
+        dtype=dtype,
+        tags=["audio", "audio-generation", "tensorflow", "keras", config.family],
+        family_words=generator.family.words,
+        config=config,
+        channels={1: "mono", 2: "stereo"}.get(channels, f"{channels} channels"),
+        data_set=data_set,
+        recordings=recordings,
+        sources=sources,
+        step=generator.step,
+        parameters=generator.network.count_params(),
+        settings=_settings(generator),
+        rows=facts.rows,
+        n=facts.n,
+        sounds=sounds,
+        picture=picture,
+    )
+
+
+def _settings(generator):
+    """Returns the settings that decide what was learned and are not the defaults: list of (name, value)."""
+    config = generator.config
+    return [
+        (field.name, getattr(config, field.name))
+        for field in dataclasses.fields(Config)
+        if field.metadata["kind"] in ("model", "training")
+        and not field.metadata["is_path"]
+        and getattr(config, field.name) != field.default
+    ]

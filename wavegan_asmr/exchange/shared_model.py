@@ -1,0 +1,119 @@
+"""A model to share: a folder with a generator, its settings, a card, and what it sounds and looks like.
+
+    config.json              the settings, without the paths of this machine
+    generator.safetensors    the weights, the averaged ones where there are
+    README.md                the card
+    seed-0.wav, ...          sounds
+    spectrograms.png         a picture of them
+
+Whatever takes a TRAIN_DIR to generate takes such a folder.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from wavegan_asmr import storage, words
+from wavegan_asmr.config import Config
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.exchange import model_card
+from wavegan_asmr.families import generator_file
+from wavegan_asmr.families.generators import Generator
+from wavegan_asmr.sound import plots, wav
+from wavegan_asmr.train_dir import SHARED, TrainDir
+
+_SOUNDS = 3
+_CLIPS, _CLIPS_SLOW = 4, 1
+"""Clips of a sound; of slow families the second."""
+_PICTURE = "spectrograms.png"
+
+
+def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite=False, find_facts=None):
+    """Makes a model to share.
+
+    Args:
+        path: Path-like, TRAIN_DIR.
+        folder: Path-like, the folder to make.
+        checkpoint: See `families.generators.Generator`.
+        dtype: String, one of `generator_file.DTYPES`, of the weights in the file.
+        license_: String, an identifier such as "cc-by-4.0", or "" for not stated.
+        overwrite: Boolean, whether a shared model may be replaced.
+        find_facts: Function of a step to `model_card.Facts`, or None where nothing is known.
+
+    Returns:
+        String, the folder written.
+
+    Raises:
+        UserError: There is no checkpoint, a file is in the way, or the folder cannot be written.
+    """
+    license_ = model_card.check_license(license_)
+    final = os.path.abspath(folder)
+    check_place(final, overwrite)
+    train_dir = TrainDir(path)
+    train_dir.refuse_shared()
+    generator = Generator(train_dir, checkpoint)
+    generator_file.round_weights(generator.network, dtype)
+    facts = find_facts(generator.step) if find_facts else model_card.Facts()
+    sources = model_card.read_sources(generator.config.data_dir)
+    try:
+        os.makedirs(os.path.dirname(final), exist_ok=True)
+        with storage.replace_folder(final) as new:
+            sounds = _write_sounds(generator, new)
+            storage.write_text(os.path.join(new, "config.json"), without_paths(generator.config).to_json())
+            generator_file.write(os.path.join(new, SHARED), generator.network, generator.step, generator.digest, dtype)
+            name = os.path.basename(final)
+            card = model_card.write(generator, name, license_, dtype, sources, facts, sounds, _PICTURE)
+            storage.write_text(os.path.join(new, "README.md"), card)
+    except OSError as error:
+        raise UserError(f"cannot write {final!r}: {words.reason(error)}.") from error
+    print(f"step {generator.step}: {words.printable(final)}")
+    if not sources:
+        print(f"sources   not stated; write them into a file {model_card.SOURCES} beside the recordings")
+    if not facts.rows:
+        print(f"metrics   not measured at this step; to have them: wavegan evaluate {words.shell(train_dir.path)}")
+    return final
+
+
+def check_place(folder, overwrite):
+    """Checks that a model to share may be written to a folder.
+
+    Args:
+        folder: String.
+        overwrite: Boolean, whether a shared model may be replaced.
+
+    Raises:
+        UserError: There is something else.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not os.path.isdir(folder) or os.path.islink(folder):
+        raise UserError(f"FOLDER must be a new folder. Received a file or a link: {folder!r}.")
+    if not os.listdir(folder):
+        return
+    if not TrainDir(folder).is_shared:
+        raise UserError(f"FOLDER must be a new folder. Received: {folder!r}, which holds other files.")
+    if not overwrite:
+        raise UserError(f"{folder!r} holds a shared model already; give another FOLDER, or --overwrite.")
+
+
+def without_paths(config):
+    """Returns a `Config` without paths: they say nothing elsewhere, and something of the machine here."""
+    paths = {field.name: "" for field in dataclasses.fields(Config) if field.metadata["is_path"]}
+    return dataclasses.replace(config, **paths)
+
+
+def _write_sounds(generator, folder):
+    """Writes sounds of a few seeds and a picture of them; returns the names of the sounds."""
+    rate_hz, n = generator.config.data_sample_rate, _CLIPS_SLOW if generator.family.is_slow else _CLIPS
+    names, rows = [], []
+    for seed in range(_SOUNDS):
+        clips = generator.generate(generator.draw(np.random.default_rng(seed), n))
+        if not np.isfinite(clips).all():
+            raise UserError("the generator makes samples that are not numbers: its training has diverged.")
+        names.append(f"seed-{seed}.wav")
+        wav.write_clips(os.path.join(folder, names[-1]), clips, rate_hz)
+        rows.append((f"seed {seed}", clips))
+    with storage.replacing(os.path.join(folder, _PICTURE)) as file:
+        file.write(plots.png(plots.grid(rows, rate_hz, f"step {generator.step}")))
+    return names

@@ -1,0 +1,1 @@
+"""What all GANs have in common: the game, its settings, its training."""

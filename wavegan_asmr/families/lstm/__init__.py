@@ -1,0 +1,1 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997) on samples."""

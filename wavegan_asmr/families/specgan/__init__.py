@@ -1,0 +1,1 @@
+"""SpecGAN (Donahue, McAuley, Puckette 2018, section 3.2): DCGAN of spectrograms."""
