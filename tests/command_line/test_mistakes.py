@@ -583,14 +583,13 @@ def test_reader_takes_one_line():
 
 # Help.
 
+OF_RUNS = ["dry_run", "workers", "worker", "workers_wait_secs", "mode", "pause", "iteration"]
+
 
 @pytest.mark.parametrize(
     ("line", "names"),
     [
-        (
-            "train_wavegan.py train",
-            [*json.loads(Config().to_json()), "dry_run", *"workers worker workers_wait_secs mode pause iteration".split()],
-        ),
+        ("train_wavegan.py train", [*json.loads(Config().to_json()), *OF_RUNS]),
         ("train_wavegan.py preview", ["preview_n", "checkpoint", "all", "watch"]),
         ("train_wavegan.py infer", ["checkpoint"]),
         ("train_wavegan.py import", []),
