@@ -55,3 +55,16 @@ def test_the_line_has_the_metrics_of_the_family(clock, capsys):
     assert printed.endswith("ETA 0:24\n") and "texture" not in printed
     assert means["D_loss"] == 1.5 and means["penalty"] == 9.0 and means["slices_per_second"] == pytest.approx(20 / 3)
     assert not shown.has_news and shown.is_over(10) and not shown.is_over(9)
+
+
+def test_slow_previews_are_advised_of_once(clock, capsys):
+    config = Config(train_summary_secs=300)
+    shown = status.TrainingStatus(family_of(config), config, 0, 0.0)
+    # 4.096 s of sound: in a tenth of that nobody waits.
+    shown.advise_of_previews(4, 0.4)
+    assert capsys.readouterr().out == ""
+    shown.advise_of_previews(4, 8.192)
+    shown.advise_of_previews(4, 8.192)
+    assert capsys.readouterr().out == (
+        "note      previews of 4 clips of 1.02 s take 8.2 s, 0.5x real time; two every --train_summary_secs 300\n"
+    )
