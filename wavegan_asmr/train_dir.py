@@ -328,7 +328,12 @@ class TrainDir(CheckpointFolder):
 
         Yields:
             Integer, `BEST` or None for the newest, as `checkpoint`.
+
+        Raises:
+            UserError: Checkpoints of a shared model are waited for.
         """
+        if watch and self.is_shared:
+            raise UserError(f"{self.path!r} is a shared model, to which no checkpoints come; leave out --watch.")
         seen = set(self.steps())
         if every:
             for step in sorted(seen):

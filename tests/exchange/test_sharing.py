@@ -198,6 +198,8 @@ def test_it_is_not_trained_on(train_dir, shared, tmp_path, verb):
     assert sorted(os.listdir(shared)) == before and not (tmp_path / "new").exists()
     with pytest.raises(UserError, match=r"holds step 20 alone; leave out --checkpoint\. Received: best\."):
         verb("preview", shared, "--checkpoint", "best")
+    with pytest.raises(UserError, match=r"rain model' is a shared model, to which no checkpoints come; leave out --w"):
+        verb("preview", shared, "--watch")
 
 
 def damage_weight(path):
