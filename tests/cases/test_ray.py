@@ -28,16 +28,16 @@ def cluster(monkeypatch):
 
 
 def test_a_worker_and_a_machine_are_killed(cluster, recordings, tmp_path):
-    """All cases end, and those that were hit say that they resumed."""
-    write(tmp_path, dict.fromkeys(NAMES, STEPS))
+    """All cases end, and say that they resumed."""
+    # None ends before the last one has begun.
+    write(tmp_path, dict.fromkeys(NAMES, STEPS | {"train_max_steps": 3000}))
     process = start(tmp_path, "run", "cases.toml", "runs", "--runner=ray", f"--address={cluster.address}")
     wait_until(lambda: all(has_steps(tmp_path, name) for name in NAMES))
-    of_machine = {name: set(parents(state_of(tmp_path, name).pid)) for name in NAMES}
     raylets = [machine.all_processes["raylet"][0].process.pid for machine in cluster.machines]
+    on = {name: next(i for i in range(2) if raylets[i] in parents(state_of(tmp_path, name).pid)) for name in NAMES}
     # One machine has two of three cases, the other one: its worker is killed, and then the other machine.
-    lone = next(name for name in NAMES if sum(of_machine[name] & {raylet} != set() for raylet in raylets) == 1)
-    machine = next(i for i, raylet in enumerate(raylets) if raylet not in of_machine[lone])
-    hit = [lone, *(name for name in NAMES if raylets[machine] in of_machine[name])]
+    lone = next(name for name in NAMES if list(on.values()).count(on[name]) == 1)
+    machine = 1 - on[lone]
     os.kill(parents(state_of(tmp_path, lone).pid)[0], signal.SIGKILL)
     cluster.remove_node(cluster.machines[machine], allow_graceful=False)
     code, out, err = finish(process)
@@ -45,8 +45,9 @@ def test_a_worker_and_a_machine_are_killed(cluster, recordings, tmp_path):
     for name in NAMES:
         state = state_of(tmp_path, name)
         assert state.state == "done"
-        assert (name in hit) == ("resuming  step" in log_of(tmp_path, name))
-        assert state.tries == (name in hit)
+        assert "resuming  step" in log_of(tmp_path, name)
+        # Where the other machine had what owns the tasks, one more start is lost.
+        assert state.tries in (1, 2)
 
 
 def test_ctrl_c_leaves_them_running_and_another_command_stops_them(cluster, recordings, tmp_path):

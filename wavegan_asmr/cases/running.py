@@ -31,6 +31,8 @@ _POLL_S = 0.2
 _LOCKED_S = 120.0
 """For which a training that is being ended elsewhere is waited for."""
 _RETRY_S = 1.0
+_FAREWELL_S = 30.0
+"""For which a worker is left to end with its chief."""
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -111,6 +113,9 @@ def follow_case(case, runs, stop, workers, worker):
         with _process(case, folder, f"worker{worker}.log", given, workers, worker) as process:
             while process.poll() is None and not is_over():
                 pass
+            if not stop.is_set():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_FAREWELL_S)
         stop.wait(_RETRY_S)
 
 
