@@ -4,9 +4,9 @@ BIN := $(VENV)/bin
 
 DEMO_SECS ?= 180
 
-PROGRAMS := sox ffmpeg chromium chromedriver
+PROGRAMS := sox ffmpeg chromium chromedriver node npm
 
-.PHONY: demo test test-slow programs cluster-programs bench lint format clean
+.PHONY: demo player test test-slow programs cluster-programs bench lint format clean
 
 # One case, one model: of two places mixed, it would jump from one to the other.
 demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
@@ -24,6 +24,10 @@ demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
 	@echo "  $(BIN)/wavegan train ./railway --data_dir asmr/railway --preset asmr --train_max_secs $(DEMO_SECS)"
 	@echo "  $(BIN)/wavegan generate ./rainforest ./railway --layout mix --gains_db 0,-6 --minutes 10 --out mix.flac"
 
+# The page that plays for ever, wavegan_asmr/player/player.html; it is kept in the repository.
+player:
+	cd player && npm ci --no-audit --no-fund && npm run build
+
 test: $(VENV)/tested lint programs
 	$(BIN)/python -m pytest
 
@@ -34,7 +38,8 @@ test-slow: $(VENV)/tested programs cluster-programs
 # What tests check against.
 programs:
 	@which $(PROGRAMS) >/dev/null || { apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver; }
+		apt-get install -y -qq --no-install-recommends sox ffmpeg chromium chromium-driver \
+		$$(which node >/dev/null || echo nodejs) $$(which npm >/dev/null || echo npm); }
 
 cluster-programs:
 	@which sbatch munged >/dev/null || { apt-get update -qq && \
@@ -82,4 +87,4 @@ asmr/rainforest/amazon-rainforest.ogg: | $(VENV)/bin/python
 	mv asmr/rainforest/.partial $@
 
 clean:
-	rm -rf $(VENV) downloads build *.egg-info
+	rm -rf $(VENV) downloads build *.egg-info player/node_modules

@@ -13,7 +13,8 @@ setup(
     python_requires=">=3.11",
     py_modules=["wavegan", "loader"],
     packages=find_packages(include=["wavegan_asmr", "wavegan_asmr.*"]),
-    package_data={f"wavegan_asmr.{wing}": ["*.jinja"] for wing in ("cases", "evaluation", "exchange")},
+    package_data={f"wavegan_asmr.{wing}": ["*.jinja"] for wing in ("cases", "evaluation", "exchange")}
+    | {"wavegan_asmr.player": ["*.html"]},
     entry_points={"console_scripts": ["wavegan = wavegan_asmr.command_line.main:main"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
@@ -44,11 +45,13 @@ setup(
         "bench": ["torch>=2.6"],
         "gs": ["gcsfs>=2025.3"],
         "hf": ["huggingface_hub>=1,<3"],
+        "onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2"],
         "ray": ["ray>=2.60,<3"],
         "s3": ["s3fs>=2025.3"],
         "slurm": ["submitit>=1.5,<2"],
         "notebook": ["ipykernel>=6,<8", "jupyterlab>=4,<5"],
         "test": [
+            "ai-edge-litert>=2,<3",
             "build>=1.2,<2",
             "hypothesis>=6.100,<7",
             "import-linter>=2.1,<3",
@@ -56,6 +59,8 @@ setup(
             "moto[server]>=5,<6",
             "nbclient>=0.10,<0.12",
             "nbformat>=5.10,<6",
+            "onnx>=1.17,<2",
+            "onnxruntime>=1.20,<2",
             "pytest>=8,<10",
             "pytest-xdist>=3.6,<4",
             "pyyaml>=6,<7",

@@ -8,7 +8,7 @@ import pathlib
 import re
 
 from wavegan_asmr.classification.settings import InceptionSettings, LabelSettings
-from wavegan_asmr.command_line import backup, cases, check, flags, push, share, train
+from wavegan_asmr.command_line import backup, cases, check, export, flags, play, push, share, train
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
@@ -83,6 +83,8 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
     "flags-classify": lambda: _flags(LabelSettings),
     "flags-incept": lambda: _flags(InceptionSettings),
     "flags-cases": lambda: _flags(cases.CasesSettings),
+    "flags-play": lambda: _flags(play.PlaySettings),
+    "flags-export": lambda: _flags(export.ExportSettings),
     "flags-share": lambda: _flags(share.ShareSettings),
     "flags-push": lambda: _flags(push.PushSettings),
     "flags-backup": lambda: _flags(backup.BackupSettings),
@@ -92,7 +94,10 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
     "losses": _losses,
     "metrics": lambda: [*_rows(["metric", "what it says", "how it is measured", "good is"], []), *metrics.table()],
     "formats": formats.table,
-    "exporters": lambda: _rows(["format", "what it is"], [[f"`{name}`", e.words] for name, e in EXPORTERS.items()]),
+    "exporters": lambda: _rows(
+        ["format", "file", "what it is", "--precision"],
+        [[f"`{name}`", e.ending or "a folder", e.words, ", ".join(e.precisions)] for name, e in EXPORTERS.items()],
+    ),
 }
 """Name of a table -> function that returns its lines."""
 

@@ -203,7 +203,7 @@ def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_p
     assert (stored["wavegan_dim"], stored["train_batch_size"]) == (1, 4)
     # What is exported has the noise of the generator it comes from.
     z = tf.random.stateless_uniform([3, stored["wavegan_latent_dim"]], [1, 2], -1, 1)
-    audio, _ = unpack(tf.saved_model.load(export.export(train)).signatures["serving_default"](z=z))
+    audio, _ = unpack(tf.saved_model.load(export.infer(train)).signatures["serving_default"](z=z))
     np.testing.assert_allclose(audio, Generator(TrainDir(train)).network(z), atol=1e-6)
     output = command("train_wavegan.py", "train", train, "--train_max_steps=2").stdout
     assert "resuming  step 1" in output
@@ -444,7 +444,7 @@ def test_import_of_a_reference_training(command, recordings, tmp_path, capsys):
 
     expected = np.load(REFERENCE / "tf1_run" / "expected_G_z.npz")
     assert expected["global_step"] == 783
-    generate = tf.saved_model.load(export.export(train_dir)).signatures["serving_default"]
+    generate = tf.saved_model.load(export.infer(train_dir)).signatures["serving_default"]
     audio, audio_int16 = unpack(generate(z=tf.constant(expected["z"], tf.float32)))
     np.testing.assert_allclose(audio, expected["G_z"].reshape(audio.shape), atol=1e-4)
     difference = audio_int16.numpy().astype(int) - expected["G_z_int16"].reshape(audio.shape)

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import backup
-from wavegan_asmr.exchange.export import export
+from wavegan_asmr.exchange.export import infer
 from wavegan_asmr.train_dir import TrainDir
 
 BACK_UP = """
@@ -132,7 +132,7 @@ def test_names(train_dir, tmp_path, capsys, name):
     odd = TrainDir(tmp_path / name)
     assert backup.back_up(odd) == 20
     assert TrainDir(odd.join("backup", "20")).damage(20) is None
-    folder = export(odd.path)
+    folder = infer(odd.path)
     output = capsys.readouterr().out.encode("utf-8")
     assert output.count(b"\n") == 2
     shutil.move(folder, tmp_path / "plain")

@@ -19,4 +19,4 @@ def main(arguments, flags):
     run.start_tensorflow(use_gpus=False)
     from wavegan_asmr.exchange import export
 
-    export.export(arguments[0], chosen["checkpoint"])
+    export.infer(arguments[0], chosen["checkpoint"])

@@ -24,7 +24,7 @@ class Infer(tf.Module):
         return {"audio": audio, "audio_int16": int16}
 
 
-def write(generator, folder):
+def write(generator, folder, precision="float32"):
     """Writes a SavedModel.
 
     Its signature `serving_default` maps z, the generator's inputs (latent vectors float32 `[n, latent_dim]` in [-1, 1],
@@ -33,6 +33,7 @@ def write(generator, folder):
     Args:
         generator: `families.generators.Generator`.
         folder: Path-like, an empty folder.
+        precision: String, "float32".
 
     Raises:
         OSError, tf.errors.OpError: It cannot be written.
@@ -40,3 +41,18 @@ def write(generator, folder):
     module = Infer(generator)
     with plain_folder(folder) as name:
         tf.saved_model.save(module, name, {"serving_default": module.generate})
+
+
+def run(folder, inputs):
+    """Runs a SavedModel.
+
+    Args:
+        folder: Path-like.
+        inputs: Dict of `z` to an array.
+
+    Returns:
+        float32 `[n, samples, channels]`.
+    """
+    with plain_folder(folder) as name:
+        generate = tf.saved_model.load(name).signatures["serving_default"]
+    return generate(z=tf.constant(inputs["z"]))["audio"].numpy()

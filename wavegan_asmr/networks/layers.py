@@ -10,7 +10,7 @@ from wavegan_asmr.networks import polyphase
 
 _NOISE_SCALE = 0.1
 """Of the noise of a new generator."""
-_POWER_FLOOR = 1e-4
+POWER_FLOOR = 1e-4
 """Of a position's channels, under a root, whose gradient is infinite at zero."""
 
 
@@ -151,7 +151,7 @@ def add_noise(x, noise, scale, relative_scale=None):
 
     @tf.custom_gradient
     def add(x, scale, relative_scale):
-        rms = tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + _POWER_FLOOR)  # [batch, length, 1]
+        rms = tf.sqrt(tf.reduce_mean(x**2, axis=2, keepdims=True) + POWER_FLOOR)  # [batch, length, 1]
 
         def gradient(dy):
             product = dy * noise
@@ -275,18 +275,30 @@ class NoiseInput(keras.layers.Layer):
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
 
     def call(self, x, seeds):
+        return add_noise(x, self.draw(seeds, x.shape[1:], x.dtype), self.scale, self.relative_scale)
+
+    def draw(self, seeds, shape, dtype="float32"):
+        """Draws the noise, before it is scaled.
+
+        Args:
+            seeds: int32 `[batch]`, see `LatentSeeds`.
+            shape: Sequence of integers, length and channels.
+            dtype: A type of floats.
+
+        Returns:
+            Tensor `[batch, *shape]`, uniform in -sqrt(3) to sqrt(3).
+        """
+
         def draw(shape, **kind):
             return _draw_each(
                 lambda seed: tf.random.stateless_uniform(shape, [seed, self.index], **kind), seeds, kind["dtype"]
             )
 
         if self.bits == 32:
-            noise = tf.cast(draw(x.shape[1:], dtype=tf.float32) * (2 * 3**0.5) - 3**0.5, x.dtype)
-        else:
-            pairs = draw([math.prod(x.shape[1:]) // 2], minval=None, maxval=None, dtype=tf.int32)
-            # Sums of products of numbers as large as they come would be too large for float16.
-            noise = tf.cast(tf.reshape(tf.bitcast(pairs, tf.int16), tf.shape(x)), x.dtype) * (3**0.5 / 2**15)
-        return add_noise(x, noise, self.scale, self.relative_scale)
+            return tf.cast(draw(shape, dtype=tf.float32) * (2 * 3**0.5) - 3**0.5, dtype)
+        pairs = draw([math.prod(shape) // 2], minval=None, maxval=None, dtype=tf.int32)
+        # Sums of products of numbers as large as they come would be too large for float16.
+        return tf.cast(tf.reshape(tf.bitcast(pairs, tf.int16), [-1, *shape]), dtype) * (3**0.5 / 2**15)
 
     def compute_output_shape(self, x_shape, seeds_shape=None):
         return x_shape

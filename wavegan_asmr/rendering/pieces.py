@@ -44,6 +44,28 @@ class Piece:
     gains_db: tuple[float, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Acceptance:
+    """Which pieces of a voice are used: those that are about as most are.
+
+    Attributes:
+        level_db, spectrum_db: Float and float64 `[bands]`, the medians of `Traits`.
+        allowed_db: Float, how far a piece may be from them.
+    """
+
+    level_db: float
+    spectrum_db: np.ndarray
+    allowed_db: float
+
+    def distance_db(self, traits):
+        """How far a piece is from them, in level or in spectrum, whichever is more."""
+        return max(abs(traits.level_db - self.level_db), np.abs(traits.spectrum_db - self.spectrum_db).mean())
+
+    def takes(self, traits):
+        """Whether a piece with these traits is used."""
+        return not traits.is_faulty and self.distance_db(traits) <= self.allowed_db
+
+
 class Voice:
     """The pieces of one model, at the output's rate and channels.
 
@@ -64,6 +86,7 @@ class Voice:
         offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
             one.
         traits: Function of the number of a piece and an edge to its `Traits`.
+        acceptance: `Acceptance`, or None before `calibrate`: every piece is used.
         left_out: Integer, pieces rejected so far.
     """
 
@@ -80,7 +103,7 @@ class Voice:
         self._kept = kept
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
-        self._accept = None
+        self.acceptance = None
         self.traits = functools.lru_cache(_MOST_TRAITS)(self._measure)
         self.offset = np.zeros(channels, np.float32)
         self.piece_len = len(self[PILOT])
@@ -159,20 +182,17 @@ class Voice:
             )
         level_db = np.median([each.level_db for each in sound])
         spectrum_db = np.median([each.spectrum_db for each in sound], axis=0)
-
-        def distance_db(each):
-            return max(abs(each.level_db - level_db), np.abs(each.spectrum_db - spectrum_db).mean())
-
-        distances = np.array([distance_db(each) for each in sound])
+        all_of_them = Acceptance(level_db, spectrum_db, np.inf)
+        distances = np.array([all_of_them.distance_db(each) for each in sound])
         typical = np.median(distances) + 4 * 1.4826 * np.median(np.abs(distances - np.median(distances)))
         most_outliers = int(most_left_out * count) - (count - len(sound))
         allowed = max(typical, np.sort(distances)[-1 - most_outliers])
-        self._accept = lambda each: not each.is_faulty and distance_db(each) <= allowed
-        return sum(not self._accept(each) for each in traits)
+        self.acceptance = dataclasses.replace(all_of_them, allowed_db=allowed)
+        return sum(not self.acceptance.takes(each) for each in traits)
 
     def good(self, traits):
         """Whether a piece with these traits is used; counts those that are not."""
-        if self._accept is None or self._accept(traits):
+        if self.acceptance is None or self.acceptance.takes(traits):
             return True
         self.left_out += 1
         return False

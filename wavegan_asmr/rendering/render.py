@@ -8,10 +8,10 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wavegan_asmr import words
+from wavegan_asmr import output_place, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import clock
-from wavegan_asmr.rendering import beside, blocks, levelling, manifest, models, place, tags
+from wavegan_asmr.rendering import beside, blocks, levelling, manifest, models, tags
 from wavegan_asmr.rendering.arrangement import Arrangement
 from wavegan_asmr.rendering.encoding import Output
 from wavegan_asmr.rendering.formats import STDOUT
@@ -114,7 +114,7 @@ def render_again(path, start_s, end_s, output_settings, moved=()):
             tags.describe(settings, whole.models, None if is_whole else (start / rate_hz, end / rate_hz)),
         )
         if output.is_file:
-            place.check(output.path, output.bytes, output_settings.overwrite)
+            output_place.check(output.path, output.bytes, output_settings.overwrite)
         arrangement = Arrangement(generators, settings, rate_hz, whole.channels, whole.frames, whole.joining)
         for voice, offset in zip(arrangement.voices, whole.offsets):
             voice.take_off(np.array(offset, np.float32))
@@ -161,7 +161,7 @@ def _make_output(generators, output_settings, settings):
     if output.is_file:
         names = beside.choose(out)
         size = output.bytes + beside.most_bytes(frames / rate_hz)
-        place.check(out, size, output_settings.overwrite, [names.manifest, names.picture])
+        output_place.check(out, size, output_settings.overwrite, [names.manifest, names.picture])
     return output
 
 

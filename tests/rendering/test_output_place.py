@@ -12,8 +12,9 @@ import fakes
 import pytest
 import soundfile
 
+from wavegan_asmr import output_place
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.rendering import models, place, render
+from wavegan_asmr.rendering import models, render
 from wavegan_asmr.sound import wav
 
 SHORT = ["noise", "--minutes=0.02", "--candidates=1"]
@@ -75,7 +76,7 @@ def test_a_folder_of_somebody_else():
             os.seteuid(65534)
         try:
             with pytest.raises(UserError, match=r"in a folder that cannot be written: Permission denied\. Received: '"):
-                place.check(f"{folder}/a.wav", 1, False)
+                output_place.check(f"{folder}/a.wav", 1, False)
         finally:
             os.seteuid(user)
 

@@ -1,0 +1,57 @@
+"""`wavegan play`."""
+
+import dataclasses
+import threading
+import webbrowser
+
+from wavegan_asmr.command_line import checkpoints, run
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.settings import Settings, setting
+
+USAGE = """Opens a page in the browser that plays trained models for ever, with a mixer and a sleep timer; until Ctrl-C.
+
+    wavegan play TRAIN_DIR
+    wavegan play RAIN FIRE WAVES --checkpoint best
+    wavegan play TRAIN_DIR --port 8000 --noopen
+
+Shared models do as well. The page as a file: wavegan export RAIN FIRE --format web --out night.html
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaySettings(Settings):
+    """Where the page is served."""
+
+    port: int = setting(
+        0, "Port to listen at; 0 for 8484, or any that is free where that is taken.", at_least=0, at_most=65535
+    )
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen at. Browsers play the page from this machine, through a tunnel, by https or as a file; from "
+        "another machine by plain http they do not.",
+    )
+    open: bool = setting(True, "Open the page in the browser.")
+
+
+SETTINGS = (PlaySettings, checkpoints.ONE)
+
+
+def main(arguments, flags):
+    if not arguments or not all(arguments):
+        raise UserError(
+            f"play takes one or more TRAIN_DIRs: wavegan play ./rain ./fire. Received: {' '.join(arguments)!r}."
+        )
+    settings, checkpoint = flags.read(PlaySettings), checkpoints.read(flags)["checkpoint"]
+    from wavegan_asmr.player import server
+
+    # A port that is taken is said before the models are packed.
+    with run.until_stopped(), server.listen(settings.host, settings.port) as listening:
+        run.start_tensorflow(use_gpus=False)
+        from wavegan_asmr.player import page
+
+        listening.show(page.build(arguments, checkpoint))
+        print(f"page      {listening.url} until Ctrl-C", flush=True)
+        if settings.open:
+            # A browser of the terminal is waited for.
+            threading.Thread(target=webbrowser.open, args=[listening.url], daemon=True).start()
+        listening.serve_forever()

@@ -1,0 +1,83 @@
+"""What a generator is to runtimes that know the usual operations alone: inputs, and facts that its file keeps.
+
+The random numbers of TensorFlow are no operations elsewhere: noise is an input, one for each layer that has some. See
+`families.wavegan.operations` for what the layers are.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from wavegan_asmr.errors import UserError
+from wavegan_asmr.exchange.shared_model import without_paths
+from wavegan_asmr.families.wavegan.operations import operations_of
+from wavegan_asmr.networks.layers import LatentSeeds
+
+_FAMILY = "wavegan"
+_REASONS = {
+    "specgan": "Griffin-Lim guesses phases by transforms that they do not have",
+    "wavenet": "it has a loop over samples",
+    "lstm": "it has a loop over samples",
+}
+
+
+def take_apart(generator):
+    """Takes a generator apart, see `operations_of`.
+
+    Args:
+        generator: `families.generators.Generator`.
+
+    Raises:
+        UserError: It is of another family.
+    """
+    name = generator.family.name
+    if name != _FAMILY:
+        reason = _REASONS.get(name, "its operations are not known to them")
+        raise UserError(
+            f"models of --family {name} cannot be exported to other runtimes: {reason}. Take --format saved_model. "
+            f"Received: {generator.train_dir}."
+        )
+    return operations_of(generator.network)
+
+
+def input_shapes(generator):
+    """Returns the inputs, dict of name to shape, of one clip: `z`, and `noise_0`, ... of the layers that have some."""
+    _, positions, operations = take_apart(generator)
+    shapes = {"z": (generator.config.wavegan_latent_dim,)}
+    for operation in operations:
+        if operation.noise:
+            shapes[f"noise_{operation.noise.index}"] = (positions, operation.inputs)
+        positions *= operation.stride
+    return shapes
+
+
+def draw_inputs(generator, n, seed=0):
+    """Draws latent vectors, and the very noise that the generator has for them.
+
+    Args:
+        generator: `families.generators.Generator`.
+        n: Integer, clips.
+        seed: Integer.
+
+    Returns:
+        Dict of name to float32 array `[n, *shape]`, see `input_shapes`.
+    """
+    inputs = {"z": generator.draw(np.random.default_rng(seed), n)}
+    seeds = LatentSeeds()(tf.constant(inputs["z"]))
+    shapes = input_shapes(generator)
+    for operation in take_apart(generator)[2]:
+        if operation.noise:
+            name = f"noise_{operation.noise.index}"
+            inputs[name] = operation.noise.draw(seeds, shapes[name]).numpy()
+    return inputs
+
+
+def facts_of(generator):
+    """Returns what a file keeps of a generator: dict of strings, of which `config` is config.json without paths."""
+    config = generator.config
+    return {
+        "config": without_paths(config).to_json(),
+        "step": str(generator.step),
+        "digest": generator.digest,
+        "sample_rate_hz": str(config.data_sample_rate),
+        "channels": str(config.data_num_channels),
+    }
