@@ -61,6 +61,7 @@ bench: $(VENV)/benched
 	$(BIN)/python -m benchmarks.loader
 	$(BIN)/python -m benchmarks.generate
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.runtimes
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt-get install python3-venv"; exit 2; }

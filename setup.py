@@ -42,7 +42,7 @@ setup(
         "safetensors>=0.5,<1",
     ],
     extras_require={
-        "bench": ["torch>=2.6"],
+        "bench": ["ai-edge-litert>=2,<3", "onnx>=1.17,<2", "onnxruntime>=1.20,<2", "torch>=2.6"],
         "gs": ["gcsfs>=2025.3"],
         "hf": ["huggingface_hub>=1,<3"],
         "onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2"],

@@ -284,6 +284,16 @@ def test_generate(benchmark):
     assert places.keys() <= {row[3] for row in table_rows(process.stdout) if len(row) == 5}
 
 
+@pytest.mark.slow
+def test_runtimes(benchmark):
+    process, written = benchmark("runtimes", "--dims=1", "--sounds=16 kHz mono")
+    (outcomes,) = written["outcomes"].values()
+    assert {row[1] for row in table_rows(process.stdout)[2:]} == set(outcomes)
+    assert len(outcomes) == 3 * len({1, os.cpu_count()}) + 3 and not any(outcome["failure"] for outcome in outcomes.values())
+    assert all(outcome["figures"]["seconds"][0] > 0 for outcome in outcomes.values())
+    assert written["lengths_s"] == {"16 kHz mono, 1": 1.024}
+
+
 def test_startup(benchmark):
     process, written = benchmark("startup")
     scripts = {path.name for path in ROOT.glob("*.py") if "\n    run_script(" in path.read_text()}

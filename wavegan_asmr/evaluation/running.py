@@ -1,5 +1,6 @@
 """Evaluation of a training that runs, from within it."""
 
+from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import results
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.families import family_of
@@ -23,7 +24,10 @@ class RunningEvaluation:
     def __init__(self, train_dir, config):
         self._train_dir = train_dir
         n = SLOW_SAMPLES if family_of(config).is_slow else SAMPLES
-        self._evaluator = Evaluator(train_dir, config, n, show_progress=True)
+        try:
+            self._evaluator = Evaluator(train_dir, config, n, show_progress=True)
+        except UserError as error:
+            raise UserError(f"{error} To train without evaluations, leave out --train_eval_secs.") from error
 
     def __call__(self, generate, step):
         """Measures.
