@@ -13,8 +13,8 @@ from absl import flags
 
 from benchmarks import common
 
-USAGE = """Times real time of untrained generators, a clip at a time: by TensorFlow, onnxruntime and LiteRT on one thread
-and on all of them, and in Node by the page's kernel and by onnxruntime-web.
+USAGE = """Times real time of untrained generators, a clip at a time: by TensorFlow, onnxruntime and LiteRT on one
+thread and on all of them, and in Node by the page's kernel and by onnxruntime-web.
 
     python -m benchmarks.runtimes
     python -m benchmarks.runtimes --dims 16 --sounds "44.1 kHz stereo"

@@ -289,7 +289,8 @@ def test_runtimes(benchmark):
     process, written = benchmark("runtimes", "--dims=1", "--sounds=16 kHz mono")
     (outcomes,) = written["outcomes"].values()
     assert {row[1] for row in table_rows(process.stdout)[2:]} == set(outcomes)
-    assert len(outcomes) == 3 * len({1, os.cpu_count()}) + 3 and not any(outcome["failure"] for outcome in outcomes.values())
+    assert len(outcomes) == 3 * len({1, os.cpu_count()}) + 3
+    assert not any(outcome["failure"] for outcome in outcomes.values())
     assert all(outcome["figures"]["seconds"][0] > 0 for outcome in outcomes.values())
     assert written["lengths_s"] == {"16 kHz mono, 1": 1.024}
 
