@@ -32,7 +32,9 @@ def test_a_new_format_is_one_entry(monkeypatch, train_dir, tmp_path, capsys):
 
     monkeypatch.setitem(exporters.EXPORTERS, "npz", exporters.Exporter("arrays by name", ".npz", write_npz, run))
     export(train_dir, tmp_path / "a.npz", "npz")
-    assert capsys.readouterr().out.startswith(f"step 20: {tmp_path / 'a.npz'}, 0.")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"step 20: {tmp_path / 'a.npz'}, 0.")
+    assert printed.endswith("compared  the same as TensorFlow's, sample by sample\n")
 
 
 def test_a_saved_model_that_fails_leaves_what_was_there(monkeypatch, train_dir):

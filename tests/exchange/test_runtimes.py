@@ -16,6 +16,8 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import export as exporting
 from wavegan_asmr.exchange import exporters, litert, onnx_model, plain_model
 from wavegan_asmr.families import FAMILIES
+from wavegan_asmr.families.generators import Generator
+from wavegan_asmr.train_dir import TrainDir
 
 QUICK = ("batchnorm", "even kernel", "noise", "even post-filter, stereo", "all")
 
@@ -158,16 +160,34 @@ def test_what_is_not_installed_is_named(train_dir, tmp_path, monkeypatch, missin
     assert os.listdir(tmp_path) == ["train"]
 
 
+def run_example(place, and_then=None):
+    """Runs the example of the docs that names a file, and another one behind it; returns its variables."""
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "exporting.md").read_text(), re.DOTALL)
+    names = {}
+    for words in (place, and_then) if and_then else (place,):
+        (example,) = [each for each in examples if words in each]
+        exec(example, names)
+    return names
+
+
 @pytest.mark.parametrize(
     ("name", "place"), [("onnx", "rain.onnx"), ("litert", "rain.tflite"), ("saved_model", "rain_model")]
 )
 def test_the_examples_of_the_docs_run(name, place, train_dir, tmp_path, verb, monkeypatch):
     verb("export", train_dir, f"--format={name}", f"--out={tmp_path / place}")
     monkeypatch.chdir(tmp_path)
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "exporting.md").read_text(), re.DOTALL)
-    (example,) = [each for each in examples if place in each]
-    names = {}
-    exec(example, names)
+    names = run_example(place)
     slice_len = json.loads((train_dir / "config.json").read_text())["data_slice_len"]
     audio = np.asarray(names["audio"])
     assert audio.shape[1:] == (slice_len, 1) and 0 < audio.std() < 1
+
+
+def test_the_docs_tell_how_to_make_the_very_sound_of_tensorflow(train_dir, tmp_path, verb, monkeypatch):
+    verb("export", train_dir, "--format=onnx", f"--out={tmp_path / 'rain.onnx'}")
+    monkeypatch.chdir(tmp_path)
+    names = run_example("rain.onnx", and_then="noise.draw")
+    expected = Generator(TrainDir(train_dir)).generate(names["inputs"]["z"])
+    np.testing.assert_allclose(names["audio"], expected, atol=1e-6)
+    other = run_example("rain.onnx")
+    expected = Generator(TrainDir(train_dir)).generate(other["inputs"]["z"])
+    assert np.abs(other["audio"] - expected).max() > 1e-4, "noise makes no difference"

@@ -61,12 +61,13 @@ def run(path, inputs):
     Returns:
         float32 `[n, samples, channels]`.
     """
+    clips = [dict(zip(inputs, (x[None] for x in clip))) for clip in zip(*inputs.values())]
+    # The first clip, too, is spoken of on stderr.
     with warnings.catch_warnings(), quiet():
         # A later TensorFlow than this project has leaves it to a package of its own.
         warnings.simplefilter("ignore")
         generate = tf.lite.Interpreter(path).get_signature_runner()
-    clips = zip(*inputs.values())
-    return np.concatenate([generate(**dict(zip(inputs, (x[None] for x in clip))))["audio"] for clip in clips])
+        return np.concatenate([generate(**clip)["audio"] for clip in clips])
 
 
 class _Module(tf.Module):

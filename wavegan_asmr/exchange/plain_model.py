@@ -5,12 +5,11 @@ The random numbers of TensorFlow are no operations elsewhere: noise is an input,
 """
 
 import numpy as np
-import tensorflow as tf
 
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.exchange import noise
 from wavegan_asmr.exchange.shared_model import without_paths
 from wavegan_asmr.families.wavegan.operations import operations_of
-from wavegan_asmr.networks.layers import LatentSeeds
 
 _FAMILY = "wavegan"
 _REASONS = {
@@ -62,12 +61,11 @@ def draw_inputs(generator, n, seed=0):
         Dict of name to float32 array `[n, *shape]`, see `input_shapes`.
     """
     inputs = {"z": generator.draw(np.random.default_rng(seed), n)}
-    seeds = LatentSeeds()(tf.constant(inputs["z"]))
     shapes = input_shapes(generator)
     for operation in take_apart(generator)[2]:
-        if operation.noise:
-            name = f"noise_{operation.noise.index}"
-            inputs[name] = operation.noise.draw(seeds, shapes[name]).numpy()
+        if layer := operation.noise:
+            name = f"noise_{layer.index}"
+            inputs[name] = noise.draw(inputs["z"], layer.index, shapes[name], layer.bits)
     return inputs
 
 
