@@ -17,6 +17,8 @@ demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
 	$(BIN)/wavegan generate ./rainforest --minutes 1 --out rainforest.flac --overwrite
 	@echo
 	@echo "Listen to rainforest.flac and rainforest/preview/*.wav, look at rainforest.png and rainforest/preview/*.png."
+	@echo "Let it play for ever in the browser:"
+	@echo "  $(BIN)/wavegan play ./rainforest"
 	@echo "Train on, look at the losses:"
 	@echo "  $(BIN)/wavegan train ./rainforest"
 	@echo "  $(BIN)/tensorboard --logdir ./rainforest"
