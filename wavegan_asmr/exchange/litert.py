@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
-from wavegan_asmr.exchange.plain_model import facts_of, input_shapes, take_apart
+from wavegan_asmr.exchange.plain_model import PlainModel, facts_of
 from wavegan_asmr.networks.layers import POWER_FLOOR
 from wavegan_asmr.sound.quiet import quiet
 
@@ -39,8 +39,9 @@ def write(generator, path, precision):
         UserError: The generator is of a family that cannot be exported.
         OSError: It cannot be written.
     """
-    module = _Module(generator)
-    specs = [tf.TensorSpec([1, *shape], tf.float32, name) for name, shape in input_shapes(generator).items()]
+    plain = PlainModel(generator)
+    module = _Module(plain)
+    specs = [tf.TensorSpec([1, *shape], tf.float32, name) for name, shape in plain.shapes.items()]
     generate = module.generate.get_concrete_function(*specs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([generate], module)
     if precision != "float32":
@@ -71,11 +72,11 @@ def run(path, inputs):
 
 
 class _Module(tf.Module):
-    """The generator in plain operations."""
+    """A `PlainModel` as a graph."""
 
-    def __init__(self, generator):
+    def __init__(self, plain):
         super().__init__()
-        self._dense, self._positions, self._operations = take_apart(generator)
+        self._dense, self._positions, self._operations = plain.dense, plain.positions, plain.operations
 
     @tf.function
     def generate(self, z, *noises):

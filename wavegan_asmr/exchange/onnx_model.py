@@ -1,11 +1,12 @@
 """A generator as a graph of ONNX, see `plain_model`."""
 
 import importlib
+import os
 
 import numpy as np
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.exchange.plain_model import facts_of, input_shapes, take_apart
+from wavegan_asmr.exchange.plain_model import PlainModel, facts_of, noise_name
 from wavegan_asmr.networks.layers import POWER_FLOOR
 
 OPSET = 17
@@ -30,18 +31,19 @@ def write(generator, path, precision):
     """
     onnx = _import("onnx")
     graph = _Graph(onnx, precision)
-    dense, positions, operations = take_apart(generator)
+    plain = PlainModel(generator)
+    dense, positions = plain.dense, plain.positions
     x = graph.put("MatMul", "z", graph.weights("dense", dense.matrix[0], axis=1))
     x = graph.put("Relu", graph.put("Add", x, graph.constant(dense.bias)))
     x = graph.put("Reshape", x, graph.constant(np.array([0, positions, dense.outputs // positions])))
     x = graph.put("Transpose", x, perm=[0, 2, 1])  # [batch, channels, positions]
-    for number, operation in enumerate(operations):
+    for number, operation in enumerate(plain.operations):
         if operation.noise:
-            x = _add_noise(graph, x, f"noise_{operation.noise.index}", operation.noise_scales)
+            x = _add_noise(graph, x, noise_name(operation), operation.noise_scales)
         x = _apply(graph, x, f"layer_{number}", operation)
     graph.put("Transpose", x, perm=[0, 2, 1], output="audio")
     audio = {"audio": (generator.config.data_slice_len, generator.config.data_num_channels)}
-    model = graph.finish(input_shapes(generator), audio, facts_of(generator))
+    model = graph.finish(plain.shapes, audio, facts_of(generator))
     onnx.checker.check_model(model, full_check=True)
     with open(path, "wb") as file:
         file.write(model.SerializeToString())
@@ -60,6 +62,8 @@ def run(path, inputs):
     Raises:
         UserError: onnxruntime is not installed.
     """
+    # Nobody has agreed to be counted; it reads this when it is loaded.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     session = _import("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(["audio"], inputs)[0]
 

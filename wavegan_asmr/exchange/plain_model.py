@@ -19,34 +19,40 @@ _REASONS = {
 }
 
 
-def take_apart(generator):
-    """Takes a generator apart, see `operations_of`.
+class PlainModel:
+    """A generator, taken apart.
 
     Args:
         generator: `families.generators.Generator`.
 
+    Attributes:
+        dense, positions, operations: See `operations_of`.
+        shapes: Dict of the name of an input to its shape, of one clip: `z`, and `noise_0`, ... of the layers that have
+            some.
+
     Raises:
         UserError: It is of another family.
     """
-    name = generator.family.name
-    if name != _FAMILY:
-        reason = _REASONS.get(name, "its operations are not known to them")
-        raise UserError(
-            f"models of --family {name} cannot be exported to other runtimes: {reason}. Take --format saved_model. "
-            f"Received: {generator.train_dir}."
-        )
-    return operations_of(generator.network)
+
+    def __init__(self, generator):
+        name = generator.family.name
+        if name != _FAMILY:
+            reason = _REASONS.get(name, "its operations are not known to them")
+            raise UserError(
+                f"models of --family {name} cannot be exported to other runtimes: {reason}. Take --format saved_model. "
+                f"Received: {generator.train_dir}."
+            )
+        self.dense, self.positions, self.operations = operations_of(generator.network)
+        self.shapes, positions = {"z": (generator.config.wavegan_latent_dim,)}, self.positions
+        for operation in self.operations:
+            if operation.noise:
+                self.shapes[noise_name(operation)] = (positions, operation.inputs)
+            positions *= operation.stride
 
 
-def input_shapes(generator):
-    """Returns the inputs, dict of name to shape, of one clip: `z`, and `noise_0`, ... of the layers that have some."""
-    _, positions, operations = take_apart(generator)
-    shapes = {"z": (generator.config.wavegan_latent_dim,)}
-    for operation in operations:
-        if operation.noise:
-            shapes[f"noise_{operation.noise.index}"] = (positions, operation.inputs)
-        positions *= operation.stride
-    return shapes
+def noise_name(operation):
+    """Returns the name of the input that is the noise of an `Operation`."""
+    return f"noise_{operation.noise.index}"
 
 
 def draw_inputs(generator, n, seed=0):
@@ -58,14 +64,14 @@ def draw_inputs(generator, n, seed=0):
         seed: Integer.
 
     Returns:
-        Dict of name to float32 array `[n, *shape]`, see `input_shapes`.
+        Dict of name to float32 array `[n, *shape]`, see `PlainModel.shapes`.
     """
+    model = PlainModel(generator)
     inputs = {"z": generator.draw(np.random.default_rng(seed), n)}
-    shapes = input_shapes(generator)
-    for operation in take_apart(generator)[2]:
+    for operation in model.operations:
         if layer := operation.noise:
-            name = f"noise_{layer.index}"
-            inputs[name] = noise.draw(inputs["z"], layer.index, shapes[name], layer.bits)
+            name = noise_name(operation)
+            inputs[name] = noise.draw(inputs["z"], layer.index, model.shapes[name], layer.bits)
     return inputs
 
 
