@@ -24,6 +24,13 @@ def start(tmp_path, *arguments):
     )
 
 
+def wait_for_watch(process):
+    """Waits until a command that has others run the cases has begun, or found, all of them."""
+    # What submitit warns of comes first.
+    if not any(line.startswith("watching ") for line in process.stdout):
+        raise AssertionError(process.communicate()[1])
+
+
 def finish(process):
     """Waits for its end; returns its exit code, output and errors."""
     out, err = process.communicate(timeout=400)

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from case_commands import finish, has_steps, log_of, parents, start, state_of, wait_until, write
+from case_commands import finish, has_steps, log_of, parents, start, state_of, wait_for_watch, wait_until, write
 
 STEPS = {"train_max_steps": 600, "train_save_secs": 1.0}
 NAMES = ("rain", "fire", "wind")
@@ -63,6 +63,7 @@ def test_ctrl_c_leaves_them_running_and_another_command_stops_them(cluster, reco
     before = state_of(tmp_path, "rain")
     # The same command finds them.
     process = start(tmp_path, *arguments)
+    wait_for_watch(process)
     wait_until(lambda: state_of(tmp_path, "broken").state == "failed")
     assert state_of(tmp_path, "rain") == before
     code, _, err = finish(start(tmp_path, "stop", "runs"))

@@ -5,10 +5,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
-from case_commands import finish, has_steps, log_of, parents, start, state_of, wait_until, write
+from case_commands import finish, has_steps, log_of, parents, start, state_of, wait_for_watch, wait_until, write
 from processes import free_ports
 
 from wavegan_asmr.cases import cases_file
@@ -107,12 +106,10 @@ def test_ctrl_c_leaves_them_running_and_another_command_stops_them(in_slurm, rec
     code, out, err = finish(process)
     assert code == 0, err
     assert "the cases go on; to stop them: wavegan cases stop runs" in out
-    before, remembered = state_of(tmp_path, "rain"), tmp_path / "runs" / "cases.json"
-    written = remembered.stat().st_mtime_ns
+    before = state_of(tmp_path, "rain")
     # The same command finds them.
     process = start(tmp_path, *RUN)
-    wait_until(lambda: remembered.stat().st_mtime_ns > written)
-    time.sleep(3)
+    wait_for_watch(process)
     code, _, err = finish(start(tmp_path, "stop", "runs"))
     assert code == 0, err
     finish(process)

@@ -36,7 +36,7 @@ def begin(runs, cases, is_known=lambda job: False):
 
 
 def watch_until(is_over, watch):
-    """Shows the table until all has ended, or Ctrl-C.
+    """Says that the cases do not need this command, and shows the table until all has ended, or Ctrl-C.
 
     Args:
         is_over: Function that returns whether it has.
@@ -45,6 +45,7 @@ def watch_until(is_over, watch):
     Returns:
         Boolean, whether all has ended.
     """
+    print("watching  the cases; Ctrl-C leaves them running", flush=True)
     try:
         while not is_over():
             watch()
