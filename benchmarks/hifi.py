@@ -9,24 +9,26 @@ from absl import flags
 
 from benchmarks import common
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import events, files
 from wavegan_asmr.sound.streams import AudioError
 
 USAGE = """Holds sound files against a recording, of which the last fifth is what they are measured against: levels,
-image and course of nine octave bands, and the largest autocorrelation. Beside them stand the recording's first four
-fifths: no figure has to be smaller than theirs. A gain of all bands does not count.
+image and course of nine octave bands, the largest autocorrelation, and events: how many, how spaced, how they stand out
+from their ground. Beside them stand the recording's first four fifths: no figure has to be smaller than theirs. A gain
+of all bands does not count.
 
     python -m benchmarks.hifi RECORDING RENDERED ...
 """
-
-EDGES_HZ = (*(44.1 * 2.0**octave for octave in range(9)), 20000.0)
-"""Of nine bands, 44 Hz to 20 kHz."""
 
 _BLOCK_LEN = 65536
 _COURSE_S = 0.05
 _LAGS = 50, 12000
 _FLOOR = 1e-12
 """Power of a band below which it is silent, -120 dB of full scale."""
+_LEAST_EVENTS = 20
+"""In both parts of a recording, for their spacing and spectrum to be known well enough to compare with."""
+_LEAST_PER_SECOND, _LEAST_DEVIATION = 0.5, 0.2
+"""What differences of rates and of spreads of spacings are relative to at least: there may be no events, or a clock."""
 
 flags.DEFINE_float("held_out", 0.2, "Share of the recording, its end, that is measured against.", lower_bound=0.01)
 flags.DEFINE_float("skip_s", 2.0, "Seconds that are left out at both ends of a rendered file, its fades.", 0)
@@ -42,12 +44,14 @@ class Figure:
         compare: Function of two `Sound`s to a float.
         target: Float, what is good.
         is_stereo: Boolean, whether it takes two channels.
+        is_of_events: Boolean, whether it takes a recording that has events.
     """
 
     label: str
     compare: object
     target: float
     is_stereo: bool = False
+    is_of_events: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +63,9 @@ class Sound:
         correlation, balance_db: float64 `[bands]`, of left and right, and left over right; zeros of one channel.
         fold_down_db: float64 `[bands]`, how much a fold-down to one channel is softer than the power of both.
         autocorrelation: Float, the largest at lags 50 to 12000, the mean over blocks of 65536 frames.
+        events: Integer, how many there are.
+        events_per_second, spacing_deviation: Floats, of `events.Events`.
+        event_db: float64 `[bands]`, level of events over that of their ground; zeros in bands beyond half the rate.
     """
 
     level_db: np.ndarray
@@ -67,10 +74,18 @@ class Sound:
     balance_db: np.ndarray
     fold_down_db: np.ndarray
     autocorrelation: float
+    events: int
+    events_per_second: float
+    spacing_deviation: float
+    event_db: np.ndarray
 
 
 def _mean_difference(name):
     return lambda x, y: float(np.mean(np.abs(getattr(x, name) - getattr(y, name))))
+
+
+def _relative_difference(name, least):
+    return lambda x, y: abs(getattr(x, name) - getattr(y, name)) / max(getattr(y, name), least)
 
 
 def _level_differences(x, y):
@@ -87,6 +102,14 @@ FIGURES = (
     Figure("fold-down to mono, dB", _mean_difference("fold_down_db"), 0.7, is_stereo=True),
     Figure("deviation of the level, dB", _mean_difference("deviation_db"), 1.0),
     Figure("largest autocorrelation", lambda x, y: abs(x.autocorrelation - y.autocorrelation), 0.1),
+    Figure("events a second, relative", _relative_difference("events_per_second", _LEAST_PER_SECOND), 0.15),
+    Figure(
+        "spread of their spacing, relative",
+        _relative_difference("spacing_deviation", _LEAST_DEVIATION),
+        0.15,
+        is_of_events=True,
+    ),
+    Figure("events over ground, dB", _mean_difference("event_db"), 0.7, is_of_events=True),
 )
 
 
@@ -113,6 +136,7 @@ def measure(x, sample_rate_hz):
     left, right, cross = power.T
     course = np.concatenate(course)[..., :2].mean(axis=2)
     both = np.maximum((left + right) / 2, _FLOOR)
+    found = events.find(x, sample_rate_hz)
     return Sound(
         level_db=10 * np.log10(both),
         deviation_db=(10 * np.log10(np.maximum(course, _FLOOR))).std(axis=0),
@@ -120,6 +144,10 @@ def measure(x, sample_rate_hz):
         balance_db=10 * np.log10(np.maximum(left, _FLOOR) / np.maximum(right, _FLOOR)),
         fold_down_db=10 * np.log10(np.maximum((left + right + 2 * cross) / 4, _FLOOR) / both),
         autocorrelation=float(np.mean(peaks)),
+        events=len(found.onsets_s),
+        events_per_second=found.per_second,
+        spacing_deviation=found.spacing_deviation,
+        event_db=np.pad(found.over_ground_db, [0, len(both) - len(found.over_ground_db)]),
     )
 
 
@@ -130,7 +158,7 @@ def _bands(blocks, sample_rate_hz):
     spectra = scipy.fft.rfft(blocks * window) * np.sqrt(2 / (block_len * np.sum(window**2)))
     left, right = spectra[0], spectra[-1]
     powers = np.stack([np.abs(left) ** 2, np.abs(right) ** 2, np.real(left * right.conj())], axis=-1)
-    bins = np.searchsorted(scipy.fft.rfftfreq(block_len, 1 / sample_rate_hz), EDGES_HZ)
+    bins = np.searchsorted(scipy.fft.rfftfreq(block_len, 1 / sample_rate_hz), events.EDGES_HZ)
     sums = np.concatenate([np.zeros_like(powers[:, :1]), np.cumsum(powers, axis=1)], axis=1)
     return sums[:, bins[1:]] - sums[:, bins[:-1]]
 
@@ -184,9 +212,10 @@ def main(arguments):
         skipped = round(values.skip_s * rate_hz)
         sounds[path] = _measure(x[skipped : len(x) - skipped], rate_hz, repr(path))
     held_out = sounds.pop("held out")
+    has_events = min(held_out.events, sounds["training"].events) >= _LEAST_EVENTS
     rows, facts = [], {"recording": arguments[0], "figures": {}}
     for figure in FIGURES:
-        if figure.is_stereo and channels == 1:
+        if (figure.is_stereo and channels == 1) or (figure.is_of_events and not has_events):
             continue
         found = {name: figure.compare(sound, held_out) for name, sound in sounds.items()}
         most = max(figure.target, found["training"])
@@ -199,17 +228,27 @@ def main(arguments):
     }
     header = ["difference from the held-out end", *arguments[1:], "training part", "target"]
     tables = [common.table(header, rows), *(_band_table(name, sounds, held_out, channels) for name in _SHOWN)]
+    if not has_events:
+        tables.append(
+            f"Too few events, {sounds['training'].events} and {held_out.events} at the held-out end, of at least "
+            f"{_LEAST_EVENTS} each: their spacing and spectrum are not compared."
+        )
     common.report("hifi", "High fidelity", machine, facts, tables, _draw(sounds, held_out), values.results_dir)
 
 
-_SHOWN = {"level_db": "Level, dB", "correlation": "Correlation of left and right", "deviation_db": "Deviation, dB"}
+_SHOWN = {
+    "level_db": "Level, dB",
+    "correlation": "Correlation of left and right",
+    "deviation_db": "Deviation, dB",
+    "event_db": "Events over ground, dB",
+}
 
 
 def _band_table(name, sounds, held_out, channels):
     """A row a sound, a column a band."""
     if name == "correlation" and channels == 1:
         return "One channel: there is no image."
-    header = [_SHOWN[name], *(f"{low:.0f}" for low in EDGES_HZ[:-1])]
+    header = [_SHOWN[name], *(f"{low:.0f}" for low in events.EDGES_HZ[:-1])]
     rows = {"held out": held_out, **sounds}
     return common.table(header, [[each, *map(float, getattr(sound, name))] for each, sound in rows.items()])
 
@@ -224,7 +263,7 @@ def _measure(x, rate_hz, what):
 def _draw(sounds, held_out):
     """Differences of levels from the held-out part by band."""
     series = {name: list(sound.level_db - held_out.level_db) for name, sound in sounds.items()}
-    groups = [f"{low:.0f}" for low in EDGES_HZ[:-1]]
+    groups = [f"{low:.0f}" for low in events.EDGES_HZ[:-1]]
     return common.bars(groups, series, "dB", "Level against the held-out end, by band from, Hz")
 
 

@@ -12,7 +12,10 @@ RATE_HZ, SLICE_LEN, N = 8000, 4096, 100
 
 
 def noise(seed, scale=0.1):
-    return (scale * np.random.default_rng(seed).standard_normal([N, SLICE_LEN, 1])).astype(np.float32)
+    """Slices of noise, every third with a crackle."""
+    x = (scale * np.random.default_rng(seed).standard_normal([N, SLICE_LEN, 1])).astype(np.float32)
+    x[::3, 2000:2100] *= 20
+    return x
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,7 @@ def test_metrics_are_named_as_what_they_measure(comparison):
     x = noise(0)
     facts = features.measure(x, RATE_HZ)
     assert facts.keys() <= values.keys()
+    assert {"onsets", "event_db"} <= facts.keys() and 0.6 < facts["onsets"].mean() < 0.9 < facts["event_db"].mean()
     for name, fact in facts.items():
         assert values[name] == pytest.approx((fact.mean(), fact.std(ddof=1) / np.sqrt(N)), rel=1e-6, abs=1e-12)
 

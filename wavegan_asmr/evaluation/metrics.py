@@ -215,5 +215,15 @@ METRICS = {
     "flatness": Metric(
         "1: white noise, 0: a tone", "geometric over arithmetic mean of the power spectrum", _fact("flatness")
     ),
+    "onsets": Metric(
+        "events a second: drops, crackles, calls",
+        "onsets, where the power of an octave rises at once by 9 dB or more, and beyond what noise does by chance",
+        _fact("onsets"),
+    ),
+    "event_db": Metric(
+        "how much events stand out from their ground; 0: none do",
+        "level of the 75 ms from an onset on less that of the 30 ms before, the mean of octaves; 0 without events",
+        _fact("event_db"),
+    ),
 }
 """The registry: name of a metric -> `Metric`, in the order of tables."""

@@ -14,6 +14,8 @@ import scipy.fft
 import scipy.ndimage
 import scipy.signal
 
+from wavegan_asmr.sound import events
+
 EMBEDDING_VERSION = 2
 """Raised with every change of `embed`: distances of different versions do not compare."""
 
@@ -199,8 +201,9 @@ def health(x, sample_rate_hz):
 
 
 def measure(x, sample_rate_hz):
-    """Returns all of `periodicity`, `image` and `health`."""
-    return periodicity(x, sample_rate_hz) | image(x, sample_rate_hz) | health(x, sample_rate_hz)
+    """Returns all of `periodicity`, `image`, `health` and `events.measure`."""
+    parts = periodicity, image, health, events.measure
+    return {name: fact for part in parts for name, fact in part(x, sample_rate_hz).items()}
 
 
 def _stft_power(x, window_len, hop):
