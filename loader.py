@@ -14,7 +14,7 @@ import numpy as np
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import Meter, Timer
-from wavegan_asmr.sound import cache_folder, files
+from wavegan_asmr.sound import cache_folder, files, labels
 from wavegan_asmr.sound.data_folder import LeftOut, Recording, check_usable, find_files, path_of
 from wavegan_asmr.sound.data_table import describe_decoding, duration, table, total_s
 from wavegan_asmr.sound.files import AudioError
@@ -125,8 +125,12 @@ class Slices:
         min_level_db: Float or None, leave out slices whose RMS is below, dB relative to full scale.
         seed: Integer >= 0.
         balance: Integer, slices in a row among which all levels of an epoch are dealt out evenly; 0 for any order.
+        label_names: Sequence of strings, or none.
+        label_of: List of integers, the place of the label of each recording in `label_names`, where there are some.
 
     Attributes:
+        label_names: Tuple of strings, as given.
+        label_shares: Tuple of floats, of the slices of an epoch, one a label.
         per_epoch: Integer, slices of an epoch.
         offsets: Integer, offsets at which a slice may begin: the number of different slices.
         silent_per_epoch: Integer, slices an epoch would have more without `min_level_db`.
@@ -149,6 +153,8 @@ class Slices:
         min_level_db=None,
         seed=0,
         balance=0,
+        label_names=(),
+        label_of=(),
     ):
         self.slice_len = slice_len
         self.seed = seed
@@ -158,9 +164,10 @@ class Slices:
         self.error = None
         self.channels = recordings[0].pcm.channels
         hop = max(1, round(slice_len * (1 - overlap_ratio)))
-        self._pcms, self._gains, self._starts, lengths = [], [], [], []
+        self._pcms, self._gains, self._starts, self._labels, lengths = [], [], [], [], []
         self.per_epoch, self.silent_per_epoch, self.too_short = 0, 0, 0
-        for recording in recordings:
+        counts = np.zeros(len(label_names))
+        for number, recording in enumerate(recordings):
             pcm = recording.pcm
             gain = 1 / pcm.peak if normalize and pcm.peak else 1.0
             stop = pcm.frames if pcm.frames and pad_end else pcm.frames - slice_len + 1
@@ -174,6 +181,9 @@ class Slices:
             count = -(-sum(end - start for start, end in intervals) // hop)
             self.per_epoch += count
             self.silent_per_epoch += -(-stop // hop) - count
+            if label_names:
+                counts[label_of[number]] += count
+                self._labels += [label_of[number]] * len(intervals)
             for start, end in intervals:
                 self._pcms.append(pcm)
                 self._gains.append(gain)
@@ -190,13 +200,23 @@ class Slices:
             raise UserError(
                 f"every slice is silent: none reaches --data_min_level_db. Received: {min_level_db}. Lower it."
             )
+        self.label_names = tuple(label_names)
+        self.label_shares = tuple((counts / max(1, counts.sum())).tolist())
         self._ends = np.cumsum(lengths)
         self.offsets = int(self._ends[-1])
         self._cached_epoch_positions = functools.lru_cache(maxsize=2)(self._epoch_positions)
 
     @classmethod
     def from_config(cls, recordings, config):
-        """Returns the slices of recordings that a `Config` asks for."""
+        """Returns the slices of recordings that a `Config` asks for.
+
+        Raises:
+            UserError: See `Slices`; or a recording has no label, or none that the training began with.
+        """
+        label_names, label_of = (), ()
+        if config.data_labels:
+            names = [recording.name for recording in recordings]
+            label_names, label_of = labels.assign(names, config.data_labels, config.label_names)
         return cls(
             recordings,
             config.data_slice_len,
@@ -207,6 +227,8 @@ class Slices:
             min_level_db=config.data_min_level_db,
             seed=config.train_seed,
             balance=config.train_batch_size if config.data_balance_levels else 0,
+            label_names=label_names,
+            label_of=label_of,
         )
 
     def locate(self, numbers):
@@ -255,6 +277,11 @@ class Slices:
             raise self.error from error
         return batch
 
+    def labels(self, first, count):
+        """Returns the places of the labels of slices in `label_names`, int32 array `[count]`; see `read`."""
+        intervals, _ = self.locate(np.arange(first, first + count))
+        return np.asarray(self._labels, np.int32)[intervals]
+
     def mark_used(self):
         """Notes in the cache that the recordings are still read, so that pruning spares them."""
         for pcm in set(self._pcms):
@@ -291,20 +318,31 @@ def make_dataset(slices, batch_size, first_batch=0, worker=0, workers=1):
         workers: Integer >= 1.
 
     Returns:
-        Endless `tf.data.Dataset` of float32 `[batch_size, slice_len, channels]`.
+        Endless `tf.data.Dataset` of float32 `[batch_size, slice_len, channels]`, or, where slices have labels, of pairs
+        of that and int32 `[batch_size]`, the places of labels.
     """
     import tensorflow as tf
 
     timer = Timer(_MARK_S)
 
+    def first_of(number):
+        return (int(number) * workers + worker) * batch_size
+
     def read(number):
         if timer.is_due():
             slices.mark_used()
-        return slices.read((int(number) * workers + worker) * batch_size, batch_size)
+        return slices.read(first_of(number), batch_size)
+
+    def read_labels(number):
+        return slices.labels(first_of(number), batch_size)
 
     def load(number):
         batch = tf.numpy_function(read, [number], tf.float32, stateful=False)
-        return tf.ensure_shape(batch, [batch_size, slices.slice_len, slices.channels])
+        batch = tf.ensure_shape(batch, [batch_size, slices.slice_len, slices.channels])
+        if not slices.label_names:
+            return batch
+        found = tf.numpy_function(read_labels, [number], tf.int32, stateful=False)
+        return batch, tf.ensure_shape(found, [batch_size])
 
     numbers = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
     return numbers.map(load, num_parallel_calls=1).prefetch(_PREFETCHED_BATCHES)

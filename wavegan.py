@@ -8,12 +8,16 @@ implementation: dense `[latent, ...]`, convolutions `[kernel_len, in, out]`, tra
 
 import keras
 
+from wavegan_asmr.networks.conditioning import LISTENING
 from wavegan_asmr.networks.filter_bank import Synthesis
 from wavegan_asmr.networks.layers import (
+    ChannelScale,
     LatentSeeds,
     LeakyReLU,
+    Listening,
     NoiseInput,
     PhaseShuffle,
+    Projection,
     RepeatedConv1D,
     StridedConv1D,
     StridedConv1DTranspose,
@@ -82,6 +86,8 @@ def build_generator(
     relative_noise=False,
     noise_bits=32,
     bands=1,
+    labels=0,
+    measures=0,
     dtype="float32",
 ):
     """Builds the generator: latent vectors -> audio (paper, table 3).
@@ -102,10 +108,13 @@ def build_generator(
         bands: Integer, bands that are made of each channel, see `filter_bank`; slice_len / bands is a key of `STRIDES`.
             With more than one, the output of the layer "bands" are the bands, `[batch, slice_len / bands, channels *
             bands]` in [-1, 1]. Not in the paper.
+        labels, measures: Integers, labels and measures of recordings that it listens to, see `conditioning`; they come
+            behind the latent vector. Not in the paper.
         dtype: Keras dtype policy of the layers; variables and audio are float32 in all of them.
 
     Returns:
-        `keras.Model`, `[batch, latent_dim]` in [-1, 1] -> `[batch, slice_len, channels]` in [-1, 1].
+        `keras.Model`, `[batch, latent_dim + labels + measures]`, latent vectors in [-1, 1] -> `[batch, slice_len,
+        channels]` in [-1, 1].
 
     Example:
         >>> build_generator(dim=16)(tf.random.uniform([2, 100], -1, 1)).shape
@@ -113,20 +122,29 @@ def build_generator(
     """
     layers = keras.layers
 
-    def normalize_and_activate(x, name):
-        if batchnorm:
-            x = layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x)
+    def normalize(x, name):
+        return layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x) if batchnorm else x
+
+    def activate(x, name):
         return layers.ReLU(dtype=dtype, name=f"{name}_relu")(x)
 
     length = slice_len // bands
     widths = [dim * multiplier for multiplier in reversed(channel_multipliers(length))]
-    z = keras.Input([latent_dim], name="z")
+    inputs = z = keras.Input([latent_dim + labels + measures], name="z")
+    given = None
+    if labels + measures:
+        z, given = Listening(latent_dim, labels, name="listening")(inputs)
     seeds = LatentSeeds(name="noise_seeds")(z) if noise else None
 
-    # Project the latent vector onto the grid.
+    # Project the latent vector, and what is listened to, onto the grid.
     x = layers.Dense(GRID_LEN * widths[0], dtype=dtype, name="z_project")(z)
+    if given is not None:
+        embed = layers.Dense(
+            GRID_LEN * widths[0], use_bias=False, kernel_initializer="zeros", dtype=dtype, name=f"{LISTENING}project"
+        )
+        x = layers.Add(dtype=dtype, name="z_project_given")([x, embed(given)])
     x = layers.Reshape([GRID_LEN, widths[0]], dtype=dtype, name="z_grid")(x)
-    x = normalize_and_activate(x, "z_project")  # [batch, 16, widths[0]]
+    x = activate(normalize(x, "z_project"), "z_project")  # [batch, 16, widths[0]]
 
     # Upsample the grid towards the audio.
     for i, (stride, width) in enumerate(zip(STRIDES[length], [*widths[1:], channels * bands])):
@@ -138,8 +156,13 @@ def build_generator(
         else:
             conv = RepeatedConv1D(width, kernel_len, stride, dtype=dtype, name=name)
         x = conv(x)
-        if i < len(widths) - 1:
-            x = normalize_and_activate(x, name)  # [batch, length * stride, width]
+        is_hidden = i < len(widths) - 1
+        if is_hidden:
+            x = normalize(x, name)
+        if given is not None:
+            x = ChannelScale(dtype=dtype, name=f"{LISTENING}scale_{i}")(x, given)
+        if is_hidden:
+            x = activate(x, name)  # [batch, length * stride, width]
     x = layers.Activation("tanh", dtype="float32", name="audio" if bands == 1 else "bands")(x)
     if bands > 1:
         x = Synthesis(bands, dtype="float32", name="audio")(x)
@@ -148,7 +171,7 @@ def build_generator(
     if post_filter_len:
         x = layers.Conv1D(channels, post_filter_len, padding="same", use_bias=False, dtype="float32", name="pp_filt")(x)
         x = keras.ops.clip(x, -1.0, 1.0)
-    return keras.Model(z, x, name="generator")
+    return keras.Model(inputs, x, name="generator")
 
 
 def build_discriminator(
@@ -159,6 +182,8 @@ def build_discriminator(
     batchnorm=False,
     phaseshuffle=2,
     phaseshuffle_per="batch",
+    labels=0,
+    measures=0,
     dtype="float32",
 ):
     """Builds the discriminator: audio, or its bands, -> logit (paper, table 4), the critic of the Wasserstein losses.
@@ -173,11 +198,14 @@ def build_discriminator(
         batchnorm: Boolean, normalise every layer but the first over the batch.
         phaseshuffle: Integer >= 0, the radius in samples; 0 for none.
         phaseshuffle_per: "batch" or "example", see `PhaseShuffle`.
+        labels, measures: Integers, labels and measures of recordings that it listens to, see `conditioning`. Not in
+            the paper.
         dtype: Keras dtype policy of the layers; variables and logits are float32 in all of them.
 
     Returns:
         `keras.Model` of two inputs, audio `[batches * batch, slice_len, channels]` and the seeds of the phase
-        shuffle, int32 `[batches, 2]`; its output is `[batches * batch]`, float32.
+        shuffle, int32 `[batches, 2]`, and of a third one, `[batches * batch, labels + measures]`, where it listens to
+        some; its output is `[batches * batch]`, float32.
 
     Example:
         >>> build_discriminator(dim=16)([tf.zeros([2, 16384, 1]), tf.constant([[0, 1]])]).shape
@@ -200,7 +228,13 @@ def build_discriminator(
             x = PhaseShuffle(phaseshuffle, phaseshuffle_per, i, dtype=dtype, name=f"{name}_shuffle")(x, seeds)
 
     # Reduce the grid to a logit.
-    x = layers.Flatten(dtype=dtype, name="flatten")(x)
-    x = layers.Dense(1, dtype="float32", name="output")(x)
+    features = layers.Flatten(dtype=dtype, name="flatten")(x)
+    x = layers.Dense(1, dtype="float32", name="output")(features)
+    inputs = [audio, seeds]
+    if labels + measures:
+        inputs.append(keras.Input([labels + measures], name="given"))
+        _, given = Listening(0, labels, name="listening")(inputs[-1])
+        fit = Projection(dtype="float32", name=f"{LISTENING}fit")(features, given)
+        x = layers.Add(dtype="float32", name="output_given")([x, fit])
     x = layers.Reshape([], dtype="float32", name="logit")(x)
-    return keras.Model([audio, seeds], x, name="discriminator")
+    return keras.Model(inputs, x, name="discriminator")

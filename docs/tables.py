@@ -70,7 +70,7 @@ def _of_family(prefix):
     return rows
 
 
-TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS} | {
+TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS if kind != "found"} | {
     "flags-train": lambda: _flags(train.DryRunSettings, train.WorkerSettings),
     "flags-nsml": lambda: _flags(train.NsmlSettings),
     "flags-check": lambda: _flags(check.PruneSettings),

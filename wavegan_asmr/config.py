@@ -5,6 +5,7 @@ import functools
 
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.networks.losses import LOSSES
 from wavegan_asmr.settings import Settings, check, setting
 
@@ -14,6 +15,7 @@ _model = functools.partial(setting, kind="model")
 _training = functools.partial(setting, kind="training")
 _machine = functools.partial(setting, kind="machine")
 _run = functools.partial(setting, kind="run")
+_found = functools.partial(setting, kind="found")
 
 
 _ASMR_16K = {
@@ -99,6 +101,16 @@ class Config(Settings):
     data_balance_levels: bool = _training(
         False, "Deal out the slices of an epoch so that each batch has soft and loud ones in their shares."
     )
+    data_labels: str = _training(
+        "",
+        "Labels that the model listens to: folder (that of a recording, below --data_dir) or a regular expression with "
+        "one group, the label in a file's name; default: none.",
+    )
+    data_conditions: tuple[str, ...] = _training(
+        (), "Measures of a slice that the model listens to, faders when it is rendered.", choices=MEASURES.keys
+    )
+    label_names: tuple[str, ...] = _found((), "The labels, in the order of the model's inputs.")
+    label_shares: tuple[float, ...] = _found((), "How much of the recordings each label is.", at_least=0, at_most=1)
     data_cache_dir: str = _machine(
         "", "Folder of decoded recordings; default: wavegan in the user's cache folder.", is_path=True
     )
@@ -270,6 +282,19 @@ class Config(Settings):
                 f"be learned. Received: --wavegan_bands {self.wavegan_bands}; give --wavegan_bands 1 or leave out the "
                 "post-filter."
             )
+
+        if len(set(self.data_conditions)) < len(self.data_conditions):
+            raise UserError(f"--data_conditions must not name one twice. Received: {','.join(self.data_conditions)!r}.")
+        if len(self.label_names) != len(self.label_shares) or len(set(self.label_names)) < len(self.label_names):
+            raise UserError(
+                "label_names and label_shares must be as many, and no name twice. Received: "
+                f"{storage.shorten(list(self.label_names))} and {len(self.label_shares)} shares."
+            )
+
+    @property
+    def given_dim(self):
+        """Numbers that the model listens to besides its latent vector: one a label, one a measure."""
+        return len(self.label_names) + len(self.data_conditions)
 
     @property
     def post_filter_len(self):

@@ -11,6 +11,7 @@ Each has a kind, which decides what may change where it is stored:
     training  decides what is learned; never changes once training has begun
     machine   suits the machine or the user, and is remembered; may be given anew
     run       how one run behaves; given at every start, and not remembered
+    found     follows from the recordings; it is stored, and no flag
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.storage import shorten
 from wavegan_asmr.words import printable
 
-KINDS = ("model", "training", "machine", "run")
+KINDS = ("model", "training", "machine", "run", "found")
 
 LARGEST = 10**9
 """No number is larger, unless its setting says so: larger ones are slips of the hand, and overflow further in."""
@@ -161,6 +162,11 @@ def absolute_paths(kind, given):
     """
     paths = {field.name for field in dataclasses.fields(kind) if field.metadata["is_path"]}
     return {name: os.path.abspath(value) if name in paths and value else value for name, value in given.items()}
+
+
+def settable(kind):
+    """Returns the fields of a subclass of `Settings` that a user sets, a list: all but those that are found."""
+    return [field for field in dataclasses.fields(kind) if field.metadata["kind"] != "found"]
 
 
 def type_of(field):

@@ -320,7 +320,7 @@ from wavegan_asmr.families.wavegan.trainer import WaveGANTrainer
 
 
 class Slices:
-    slice_len, channels, error = 4096, 1, None
+    slice_len, channels, error, label_names = 4096, 1, None, ()
 
     def read(self, first, count):
         slices = [np.random.default_rng(n).uniform(-0.5, 0.5, [4096, 1]) for n in range(first, first + count)]

@@ -27,7 +27,7 @@ import loader
 from wavegan_asmr import storage, words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.settings import Settings, check, setting
+from wavegan_asmr.settings import Settings, check, settable, setting
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training.settling import resolve_config
 
@@ -187,7 +187,7 @@ def _parse(path):
 
 def _check_keys(values, folder):
     """Checks names and values of one table; returns those that are right, and what is wrong with the others."""
-    kinds = {field.name: field for kind in (Config, Resources) for field in dataclasses.fields(kind)}
+    kinds = {field.name: field for kind in (Config, Resources) for field in settable(kind)}
     right, wrong = {}, []
     for name, value in values.items():
         if name not in kinds:

@@ -16,12 +16,12 @@ import os
 import numpy as np
 
 from wavegan_asmr import settings, storage, words
-from wavegan_asmr.classification.labelling import MOST_LABELS
 from wavegan_asmr.classification.network import Classifier
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import arrays
 from wavegan_asmr.sound import plots
+from wavegan_asmr.sound.labels import MOST_LABELS
 
 _SUM_TOLERANCE = 1e-3
 _SETTINGS = {"sample_rate_hz": "data_sample_rate", "slice_len": "data_slice_len", "channels": "data_num_channels"}

@@ -3,16 +3,12 @@
 import dataclasses
 import hashlib
 import os
-import re
 
 import numpy as np
 
 import loader
-from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
-
-MOST_LABELS = 10_000
-"""More are no labels, but names of files, say."""
+from wavegan_asmr.sound import labels
 
 _TEST_SHARE, _VALIDATION_SHARE = 0.2, 0.1
 
@@ -85,8 +81,9 @@ def open_labelled(config, settings, show_progress=False):
 
     Args:
         config: `Config`.
-        settings: `LabelSettings`; without `label_pattern` the label is the name of the folder below the data folder,
-            without `test_pattern` a fifth of each label's files, chosen by seed and name, are tested on.
+        settings: `LabelSettings`; without `label_pattern` labels are those of `Config.data_labels`, and without that
+            the names of the folders below the data folder; without `test_pattern` a fifth of each label's files, chosen
+            by seed and name, are tested on.
         show_progress: Boolean, see `loader.open_recordings`.
 
     Returns:
@@ -96,21 +93,19 @@ def open_labelled(config, settings, show_progress=False):
         UserError: A pattern is not valid, a recording has no label, there is one label, or a label has too few
             recordings.
     """
-    label_regex = _compile("label_pattern", settings.label_pattern)
-    test_regex = _compile("test_pattern", settings.test_pattern)
-    if label_regex and label_regex.groups != 1:
-        raise UserError(
-            f"--label_pattern must have one group, the label, such as '^(\\d)_'. Received: {settings.label_pattern!r}."
-        )
+    how, flag = _how(config, settings)
+    # What is wrong with it is better known before recordings are decoded.
+    labels.compile_pattern(flag, "" if how == labels.FOLDER else how, groups=1)
+    test_regex = labels.compile_pattern("test_pattern", settings.test_pattern)
     recordings, _ = loader.open_configured(config, show_progress=show_progress)
-    groups = _group(recordings, label_regex)
+    groups = _group(recordings, how, flag)
     if len(groups) < 2:
         raise UserError(
             f"a classifier needs two labels or more. Received: {next(iter(groups))!r} alone, for "
             f"{len(recordings)} recordings."
         )
-    if len(groups) > MOST_LABELS:
-        raise UserError(f"a classifier takes at most {MOST_LABELS} labels. Received: {len(groups)}.")
+    if len(groups) > labels.MOST_LABELS:
+        raise UserError(f"a classifier takes at most {labels.MOST_LABELS} labels. Received: {len(groups)}.")
     # Each part of a label needs a file that is long enough.
     least = 1 if config.data_pad_end else config.data_slice_len
     parts = [], [], []
@@ -129,38 +124,24 @@ def open_labelled(config, settings, show_progress=False):
     return Labelled(list(groups), *(LabelledSlices(tuple(part)) for part in parts))
 
 
-def _compile(flag, pattern):
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise UserError(f"--{flag} is not a regular expression: {error}. Received: {pattern!r}.") from error
-
-
-def _group(recordings, label_regex):
-    """Groups recordings by label: dict, labels in order."""
-    groups, without = {}, []
-    for recording in recordings:
-        if label := _label(recording.name, label_regex):
-            groups.setdefault(label, []).append(recording)
-        else:
-            without.append(recording.name)
-    if without:
-        how = (
-            "--label_pattern finds none in the file's name"
-            if label_regex
-            else "put it into a folder with the label's name, or give a --label_pattern"
+def _how(config, settings):
+    """Returns how recordings are labelled, and the name of the flag that says so."""
+    if config.data_labels and settings.label_pattern:
+        raise UserError(
+            f"--label_pattern and --data_labels say the same; leave one of them out. Received: "
+            f"{settings.label_pattern!r} and {config.data_labels!r}."
         )
-        received = words.printable(without[0])
-        raise UserError(f"{len(without)} of {len(recordings)} recordings have no label: {how}. Received: {received}.")
+    if config.data_labels:
+        return config.data_labels, "data_labels"
+    return settings.label_pattern or labels.FOLDER, "label_pattern"
+
+
+def _group(recordings, how, flag):
+    """Groups recordings by label: dict, labels in order."""
+    groups = {}
+    for recording, label in zip(recordings, labels.labels_of([each.name for each in recordings], how, flag)):
+        groups.setdefault(label, []).append(recording)
     return dict(sorted(groups.items()))
-
-
-def _label(name, label_regex):
-    if label_regex:
-        found = label_regex.search(os.path.basename(name))
-        return found and found[1]
-    folder, _, rest = name.partition(os.sep)
-    return folder if rest else None
 
 
 def _divide(recordings, test_regex, seed):

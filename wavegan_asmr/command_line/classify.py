@@ -10,13 +10,13 @@ USAGE = """A classifier of sounds, for the inception score (wavegan incept).
 
     wavegan classify train FOLDER --data_dir LABELLED
         labels are the names of the folders in LABELLED
-    wavegan classify train FOLDER --data_dir LABELLED --label_pattern '^(\\d)_'
+    wavegan classify train FOLDER --data_dir LABELLED --data_labels '^(\\d)_'
         labels are what the group finds in the names of the files
 """
 
 _READ = (
     "data_dir data_sample_rate data_slice_len data_num_channels data_overlap_ratio data_first_slice data_pad_end "
-    "data_normalize data_fast_wav data_min_level_db data_cache_dir train_seed train_max_secs"
+    "data_normalize data_fast_wav data_min_level_db data_labels data_cache_dir train_seed train_max_secs"
 ).split()
 
 SETTINGS = ((Config, tuple(_READ)), LabelSettings)

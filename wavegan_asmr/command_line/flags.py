@@ -6,7 +6,7 @@ import textwrap
 from absl import flags
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.settings import Settings, rule, setting, type_of
+from wavegan_asmr.settings import Settings, rule, settable, setting, type_of
 
 _DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
 _WIDTH, _INDENT = 100, 6
@@ -32,7 +32,7 @@ class Flags:
         self._groups = {}
         for group in (*groups, HelpSettings):
             kind, names = group if isinstance(group, tuple) else (group, None)
-            chosen = [field for field in dataclasses.fields(kind) if names is None or field.name in names]
+            chosen = [field for field in settable(kind) if names is None or field.name in names]
             self._groups[kind] = chosen
             for field in chosen:
                 self._define(field)
@@ -119,7 +119,7 @@ def table(kind, chosen=None):
         chosen: Function of a field to whether it has a row, or None for all.
     """
     rows = []
-    for field in dataclasses.fields(kind):
+    for field in settable(kind):
         if chosen is None or chosen(field):
             shown = f"`{default(field)}`" if default(field) else ""
             rows.append(f"| `--{flag_name(field)}` | {shown} | {rule(field)} | {field.metadata['text']} |")

@@ -15,6 +15,7 @@ USAGE = """One or more trained models -> one finished sound file: pieces joined 
     wavegan generate RAIN WAVES --hours 8 --layout mix --gains_db 0,-6 --out night.flac
     wavegan generate TRAIN_DIR --out - | ffplay -f s16le -ar 16000 -i -
     wavegan generate TRAIN_DIR --checkpoint best --minutes 10 --out asmr.flac
+    wavegan generate TRAIN_DIR --label 'rain; waves' --intensity 0:0.2,600:0.9 --minutes 10 --out evening.flac
     wavegan generate --from asmr.json --start 3:10 --end 3:20 --out stretch.flac
     wavegan generate --from asmr.json --train_dir /new/place/of/TRAIN_DIR --out asmr.flac
 """

@@ -10,6 +10,7 @@ USAGE = """Sounds and pictures of what a training has learned, also while it run
     wavegan preview TRAIN_DIR --checkpoint best   the best one, or the one of a step
     wavegan preview TRAIN_DIR --all               every checkpoint
     wavegan preview TRAIN_DIR --watch             the newest, and each new one until Ctrl-C
+    wavegan preview TRAIN_DIR --label rain        of a model with labels -> TRAIN_DIR/preview/STEP-rain.wav
 """
 
 SETTINGS = (PreviewSettings, checkpoints.CheckpointSettings)

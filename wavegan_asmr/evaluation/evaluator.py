@@ -179,6 +179,8 @@ class Evaluator:
     def _digest(self):
         """Digest of all that decides the measurements of the recordings."""
         settings = {name: value for name, value in dataclasses.asdict(self.config).items() if name.startswith("data_")}
-        del settings["data_dir"], settings["data_cache_dir"]
+        # Labels and measures change nothing in what recordings sound like.
+        for name in ("data_dir", "data_cache_dir", "data_labels", "data_conditions"):
+            del settings[name]
         decides = [features.EMBEDDING_VERSION, self.n, self.config.train_seed, settings, self._recordings.identity]
         return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]

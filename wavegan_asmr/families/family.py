@@ -33,6 +33,8 @@ class Family:
     """Whether inputs are points of a space, float32 in [-1, 1], near ones of which sound alike: one can walk in it."""
     has_temperature: bool = False
     """Whether how boldly it draws can be chosen, see `draw`."""
+    listens: bool = False
+    """Whether it takes labels and measures, `Config.data_labels` and `Config.data_conditions`."""
     is_slow: bool = False
     """Whether a clip takes about as long to make as to hear, so that few are made, and not twice."""
     metrics: dict = {}  # noqa: RUF012
@@ -167,7 +169,8 @@ class Trainer:
         """One iteration.
 
         Args:
-            batches: Iterator of float32 `[batch, samples, channels]`, distributed by the strategy.
+            batches: Iterator of float32 `[batch, samples, channels]`, or of pairs of that and labels, int32 `[batch]`,
+                distributed by the strategy.
 
         Returns:
             Dict of scalar tensors, the metrics.
@@ -203,6 +206,16 @@ class Trainer:
 
     def begin(self, slices):
         """Settles what depends on the recordings, before the first step of a training that fine-tunes nothing.
+
+        Args:
+            slices: `loader.Slices`.
+
+        Raises:
+            UserError: A recording cannot be read.
+        """
+
+    def begin_listening(self, slices):
+        """Settles what of the recordings is listened to, before the first step of any training.
 
         Args:
             slices: `loader.Slices`.

@@ -6,7 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
-from wavegan_asmr.networks import polyphase
+from wavegan_asmr.networks import conditioning, polyphase
 
 _NOISE_SCALE = 0.1
 """Of the noise of a new generator."""
@@ -302,3 +302,63 @@ class NoiseInput(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape, seeds_shape=None):
         return x_shape
+
+
+class Listening(keras.layers.Layer):
+    """Parts a model's input into its latent vector and what it listens to, see `conditioning`.
+
+    Args:
+        latent_dim: Integer >= 0.
+        labels: Integer.
+
+    Input shape: `[batch, latent_dim + labels + measures]`, float32.
+    Output shape: `[batch, latent_dim]`, and `[batch, labels + KNOTS * measures]`.
+    """
+
+    def __init__(self, latent_dim, labels, **kwargs):
+        # Noise is a function of all bits of a latent vector.
+        super().__init__(dtype="float32", **kwargs)
+        self.latent_dim = latent_dim
+        self.labels = labels
+
+    def call(self, x):
+        return x[:, : self.latent_dim], conditioning.expand(x[:, self.latent_dim :], self.labels)
+
+    def compute_output_spec(self, x):
+        width = self.labels + conditioning.KNOTS * (x.shape[1] - self.latent_dim - self.labels)
+        return keras.KerasTensor([x.shape[0], self.latent_dim]), keras.KerasTensor([x.shape[0], width])
+
+
+class ChannelScale(keras.layers.Layer):
+    """Scales each channel by what the model listens to; of a new model by 1.
+
+    Input shape: `[batch, length, channels]`, and `[batch, width]`, see `Listening`.
+    Output shape: `[batch, length, channels]`.
+    """
+
+    def build(self, x_shape, given_shape):
+        self.kernel = self.add_weight(shape=[given_shape[-1], x_shape[-1]], initializer="zeros", name="kernel")
+
+    def call(self, x, given):
+        return x * (1 + tf.matmul(given, self.kernel))[:, None]
+
+    def compute_output_shape(self, x_shape, given_shape=None):
+        return x_shape
+
+
+class Projection(keras.layers.Layer):
+    """How well features go with what the model listens to: their product with an embedding of it (Miyato and Koyama
+    2018, equation 3); 0 of a new model.
+
+    Input shape: `[batch, features]`, and `[batch, width]`, see `Listening`.
+    Output shape: `[batch, 1]`.
+    """
+
+    def build(self, x_shape, given_shape):
+        self.kernel = self.add_weight(shape=[given_shape[-1], x_shape[-1]], initializer="zeros", name="kernel")
+
+    def call(self, x, given):
+        return tf.reduce_sum(x * tf.matmul(given, self.kernel), axis=1, keepdims=True)
+
+    def compute_output_shape(self, x_shape, given_shape=None):
+        return x_shape[0], 1

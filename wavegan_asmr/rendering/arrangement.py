@@ -6,6 +6,7 @@ import numpy as np
 
 from wavegan_asmr.progress import machine_memory_bytes
 from wavegan_asmr.rendering.composition import Composition, Turns
+from wavegan_asmr.rendering.courses import Steering
 from wavegan_asmr.rendering.inputs import Inputs
 from wavegan_asmr.rendering.lines import Joining, Line
 from wavegan_asmr.rendering.pieces import CompositionError, Voice
@@ -82,16 +83,27 @@ class Arrangement:
                 f"frames, {config.slice_s:.2f} s, and --fade_s is {fade_s:g}"
             )
         at_once = min(_MOST_AT_ONCE, max(1, _SAMPLES_AT_ONCE // config.data_slice_len))
-        keyframe_pieces = settings.walk_s / (config.slice_s - fade_s) if settings.latents == "walk" else None
+        hop_s = config.slice_s - fade_s
+        steering = Steering(config, settings, generator.train_dir.path)
+        inputs = Inputs(
+            draw,
+            settings.seed,
+            line,
+            settings.truncation,
+            settings.walk_s / hop_s if settings.latents == "walk" else None,
+            config.wavegan_latent_dim if config.given_dim else None,
+            steering.of_pieces(hop_s),
+        )
         return Voice(
             generator.generate,
-            Inputs(draw, settings.seed, line, settings.truncation, keyframe_pieces),
+            inputs,
             config.data_sample_rate,
             self.sample_rate_hz,
             self.channels,
             settings.stereo or 0.0,
             at_once,
             max(_KEPT_BATCHES, _KEPT_SAMPLES // (at_once * config.data_slice_len) if generator.family.is_slow else 0),
+            steering.is_moving,
         )
 
     def _join(self):

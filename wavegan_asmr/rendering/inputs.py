@@ -16,23 +16,37 @@ class Inputs:
         line: Integer >= 0.
         truncation: Float in (0, 1], the range of latent vectors.
         keyframe_pieces: Float or None; with a number, latent vectors walk from one random keyframe to the next in so
-            many pieces instead of being independent.
+            many pieces instead of being independent, and what the model listens to goes with them.
+        latent_dim: Integer, entries of an input that are a latent vector, or None for all.
+        steer: Function of an input and the index of its piece to the input with what was asked for.
     """
 
-    def __init__(self, draw, seed, line, truncation=1.0, keyframe_pieces=None):
+    def __init__(
+        self, draw, seed, line, truncation=1.0, keyframe_pieces=None, latent_dim=None, steer=lambda x, index: x
+    ):
         self._draw = draw
         self._seed = [seed, line]
         self._truncation = truncation
         self._keyframe_pieces = keyframe_pieces
+        self._latent_dim = latent_dim
+        self._steer = steer
 
     def __getitem__(self, index):
         """Returns the input of a piece, array `[*shape]`."""
+        return self._steer(self._walk(index), index)
+
+    def _walk(self, index):
         if self._keyframe_pieces is None or index >= PILOT:
             return self._random(index)
         keyframe, share = divmod(index / self._keyframe_pieces, 1)
-        turned = slerp(self._random(int(keyframe)), self._random(int(keyframe) + 1), share)
+        start, end = self._random(int(keyframe)), self._random(int(keyframe) + 1)
+        turned = slerp(start[: self._latent_dim], end[: self._latent_dim], share)
         # Between two corners of the cube an arc leaves it.
-        return np.clip(turned, -self._truncation, self._truncation)
+        turned = np.clip(turned, -self._truncation, self._truncation)
+        if self._latent_dim is None:
+            return turned
+        rest = (1 - share) * start[self._latent_dim :] + share * end[self._latent_dim :]
+        return np.concatenate([turned, rest]).astype(np.float32)
 
     def _random(self, number):
         return self._draw(np.random.default_rng([*self._seed, number]), 1, self._truncation)[0]

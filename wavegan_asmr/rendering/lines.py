@@ -67,13 +67,14 @@ class Line:
     def pieces(self, turn, start, end):
         """Chooses the pieces of a turn, from a frame on until they reach another: yields `Piece`."""
         voice, joining = self.voice, self.joining
+        candidates = 1 if voice.is_moving else joining.candidates
         waiting, last_tail, last = [], None, None
         while start < end:
-            while len(waiting) < joining.candidates:
+            while len(waiting) < candidates:
                 waiting.append(self._next_good())
             choice = 0
             # A piece that nothing leads to is used when its turn has been passed over often enough.
-            if last_tail is not None and waiting[0][2] < 2 * joining.candidates:
+            if last_tail is not None and waiting[0][2] < 2 * candidates:
                 costs = [np.abs(traits.head_db - last_tail).mean() for _, traits, _ in waiting]
                 choice = int(np.argmin(costs))
             index, traits, _ = waiting.pop(choice)

@@ -79,9 +79,11 @@ class Voice:
         at_once: Integer, power of 2, inputs of a batch. Batches are always the same ones, so a piece never
             depends on what else is made.
         kept: Integer >= 4, batches that are kept in case that they are used again.
+        is_moving: Boolean, whether what is asked of the model changes from piece to piece: they come in their order,
+            and only those that are faulty are left out.
 
     Attributes:
-        output_rate_hz, at_once: Integers.
+        output_rate_hz, at_once, is_moving: See above.
         piece_len: Integer, frames of a piece at the output's rate.
         offset: float32 `[channels]`, the mean of all pieces, which is taken off: recordings, and so models, may have
             one.
@@ -91,7 +93,16 @@ class Voice:
     """
 
     def __init__(
-        self, generate, inputs, sample_rate_hz, output_rate_hz, channels, stereo_width=0.0, at_once=16, kept=4
+        self,
+        generate,
+        inputs,
+        sample_rate_hz,
+        output_rate_hz,
+        channels,
+        stereo_width=0.0,
+        at_once=16,
+        kept=4,
+        is_moving=False,
     ):
         self._generate = generate
         self._inputs = inputs
@@ -101,6 +112,7 @@ class Voice:
         self._angle = np.pi / 4 * stereo_width
         self.at_once = at_once
         self._kept = kept
+        self.is_moving = is_moving
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._batches = collections.OrderedDict()
         self.acceptance = None
@@ -186,7 +198,7 @@ class Voice:
         distances = np.array([all_of_them.distance_db(each) for each in sound])
         typical = np.median(distances) + 4 * 1.4826 * np.median(np.abs(distances - np.median(distances)))
         most_outliers = int(most_left_out * count) - (count - len(sound))
-        allowed = max(typical, np.sort(distances)[-1 - most_outliers])
+        allowed = np.inf if self.is_moving else max(typical, np.sort(distances)[-1 - most_outliers])
         self.acceptance = dataclasses.replace(all_of_them, allowed_db=allowed)
         return sum(not self.acceptance.takes(each) for each in traits)
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from wavegan_asmr import output_place, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import clock
-from wavegan_asmr.rendering import beside, blocks, levelling, manifest, models, tags
+from wavegan_asmr.rendering import beside, blocks, courses, levelling, manifest, models, tags
 from wavegan_asmr.rendering.arrangement import Arrangement
 from wavegan_asmr.rendering.encoding import Output
 from wavegan_asmr.rendering.formats import STDOUT
@@ -48,6 +48,7 @@ def render(paths, output_settings, settings, checkpoint=None):
         OSError: The file cannot be written.
     """
     with _mistakes_of(*paths):
+        settings = courses.resolve(settings)
         generators = [models.load(path, settings.precision, checkpoint) for path in paths]
         output = _make_output(generators, output_settings, settings)
         arrangement = Arrangement(generators, settings, output.sample_rate_hz, output.channels, output.frames)

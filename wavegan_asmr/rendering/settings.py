@@ -16,6 +16,9 @@ class PreviewSettings(Settings):
     """Settings of previews."""
 
     preview_n: int = setting(32, "Fixed inputs, such as latent vectors, to render.", at_least=1, at_most=100_000)
+    label: str = setting(
+        "", "Label of a model that has learned some, or a mix, as rain:0.7,waves:0.3; the files have it in their names."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,17 @@ class RenderSettings(Settings):
         at_least=0.001,
         at_most=100,
     )
+    label: str = setting(
+        "",
+        "Label of models that have learned some, or a mix, as rain:0.7,waves:0.3; 'rain; waves' goes from one to the "
+        "next over the length; default: as often as in the recordings.",
+    )
+    intensity: str = setting(
+        "",
+        "How loud models are that have learned to listen to level, 0 to 1; that at times, as 0:0.2,600:0.9; a file of "
+        "such lines (.csv); or a recording, whose course it follows; default: as the recordings.",
+    )
+    brightness: str = setting("", "The same for models that listen to brightness.")
     stereo: float | None = setting(
         None, "Stereo of mono models: 0 for alike channels to 1 for wide.", at_least=0, at_most=1
     )

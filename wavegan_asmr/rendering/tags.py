@@ -45,4 +45,6 @@ def describe(settings, models, stretch_s=None):
 
 
 def _text(value):
-    return ",".join(map(_text, value)) if isinstance(value, tuple) else f"{value}".removesuffix(".0")
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return f"{value}".removesuffix(".0").encode("ascii", "backslashreplace").decode()

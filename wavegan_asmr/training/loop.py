@@ -15,6 +15,7 @@ from wavegan_asmr.config import Config, remembered
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import fixed_inputs
+from wavegan_asmr.networks.conditioning import LISTENING
 from wavegan_asmr.progress import Timer
 from wavegan_asmr.settings import absolute_paths
 from wavegan_asmr.sound import wav
@@ -23,7 +24,7 @@ from wavegan_asmr.training.early_stopping import EarlyStopping
 from wavegan_asmr.training.forms import settle_forms
 from wavegan_asmr.training.precision import choose_precision, constant_batches
 from wavegan_asmr.training.recordings import Contents
-from wavegan_asmr.training.settling import open_held_out, open_slices, resolve_config
+from wavegan_asmr.training.settling import open_held_out, open_slices, resolve_config, settle_labels
 from wavegan_asmr.training.status import TrainingStatus
 from wavegan_asmr.training.stop_signal import StopSignal
 from wavegan_asmr.training.team import Team, choose_strategy
@@ -68,6 +69,7 @@ def train(path, given, dry_run=False, open_evaluation=None, wait_s=300.0, listen
         train_dir.sweep()
         team.meet(wait_s)
         slices, contents = _open(train_dir, config)
+        config = settle_labels(config, slices)
         held_out = open_held_out(config)
         config = _settle_precision(config, team.strategy if team.count == 1 else choose_strategy(), team.count)
         trainer = _make_trainer(config, team, contents)
@@ -168,13 +170,29 @@ def _restore(trainer, train_dir, slices, partly):
                 train_dir.set_aside(damaged)
         print(f"resuming  step {step}")
     elif config.train_init_from:
-        source = TrainDir(config.train_init_from)
-        parts = trainer.parts_to_tune().items()
-        step = source.restore(tf.train.Checkpoint(**{name: variables_by_name(part.variables) for name, part in parts}))
-        trainer.begin_tuning()
-        print(f"weights   of step {step} of {source}")
+        _take_over(trainer, TrainDir(config.train_init_from))
+        trainer.begin_listening(slices)
     else:
         trainer.begin(slices)
+        trainer.begin_listening(slices)
+
+
+def _take_over(trainer, source):
+    """Restores the networks to fine-tune from a `TrainDir`, but for what they did not listen to there."""
+    config, begun = trainer.config, source.read_config()
+    parts = {name: variables_by_name(part.variables) for name, part in trainer.parts_to_tune().items()}
+    listens = [(each.label_names, each.data_conditions) for each in (config, begun)]
+    if is_new := listens[0] != listens[1]:
+        parts = {
+            part: {name: each for name, each in variables.items() if not name.startswith(LISTENING)}
+            for part, variables in parts.items()
+        }
+    step = source.restore(tf.train.Checkpoint(**parts))
+    trainer.begin_tuning()
+    print(f"weights   of step {step} of {source}")
+    if is_new and config.given_dim:
+        names = ", ".join(words.printable(name) for name in (*config.label_names, *config.data_conditions))
+        print(f"new       what it listens to begins anew: {names}")
 
 
 def _describe(trainer, train_dir):

@@ -60,5 +60,6 @@ def constant_batches(config, strategy):
     """Returns batches for `Trainer.iterate`, of the same noise for ever."""
     shape = [config.train_batch_size, config.data_slice_len, config.data_num_channels]
     real = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
-    dataset = tf.data.Dataset.from_tensors(real).repeat()
+    batch = (real, np.zeros(config.train_batch_size, np.int32)) if config.label_names else real
+    dataset = tf.data.Dataset.from_tensors(batch).repeat()
     return iter(strategy.experimental_distribute_dataset(dataset))

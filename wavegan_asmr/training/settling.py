@@ -57,6 +57,9 @@ def resolve_config(train_dir, given):
                 f"Received: --family {given['family']}; leave it out."
             )
         sound = model_settings(begun) | {"data_sample_rate": begun.data_sample_rate}
+        if "data_labels" not in given:
+            sound |= {name: getattr(begun, name) for name in ("data_labels", "label_names", "label_shares")}
+        sound["data_conditions"] = begun.data_conditions
         defaults = family_of(begun).defaults | preset_settings(preset_of(begun))
         config = merge(Config(**defaults | sound), given, ("model",))
     else:
@@ -74,7 +77,8 @@ def resolve_config(train_dir, given):
 def _check_reads(family, config, given):
     """Refuses settings that a family does not read, given ones and those of the preset."""
     for name in given:
-        if _is_of_families(name) and not family.reads(name):
+        is_unheard = name in ("data_labels", "data_conditions") and not family.listens
+        if is_unheard or (_is_of_families(name) and not family.reads(name)):
             raise UserError(f"--{name} has no effect on models of --family {family.name}; leave it out.")
     unread = [name for name in preset_settings(config.preset) if _is_of_families(name) and not family.reads(name)]
     if unread:
@@ -131,6 +135,21 @@ def open_held_out(config):
         raise UserError(f"--autoregressive_held_out_dir {message}") from error
 
 
+def settle_labels(config, slices):
+    """Returns a `Config` with the labels of its recordings, those that it began with where it has some, and says them.
+
+    Args:
+        config: `Config`.
+        slices: `loader.Slices`, of its recordings.
+    """
+    if not slices.label_names:
+        return config
+    shares = config.label_shares or slices.label_shares
+    shown = ", ".join(f"{words.printable(name)} {share:.0%}" for name, share in zip(slices.label_names, shares))
+    print(f"labels    {len(shares)}: {shown}")
+    return dataclasses.replace(config, label_names=slices.label_names, label_shares=shares)
+
+
 def open_slices(config, most_left_out=10):
     """Opens the data set of a `Config` and prints its table.
 
@@ -149,8 +168,11 @@ def open_slices(config, most_left_out=10):
     print(f"data      {words.printable(os.path.abspath(config.data_dir))}")
     print(loader.table(recordings, left_out, slices, config.data_sample_rate, most_left_out))
     folders = sorted({os.path.dirname(recording.name).split(os.sep)[0] for recording in recordings} - {""})
-    if len(folders) > 1:
+    if len(folders) > 1 and not config.data_labels:
         first = os.path.join(config.data_dir, folders[0])
         learns = f"one model learns the recordings of all {len(folders)} folders"
-        print(f"note      {learns}; for one of its own: --data_dir {words.shell(first)}")
+        print(
+            f"note      {learns}; for one of its own: --data_dir {words.shell(first)}; to ask it for one of them: "
+            "--data_labels folder"
+        )
     return recordings, slices

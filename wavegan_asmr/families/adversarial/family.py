@@ -70,10 +70,22 @@ class GAN(Family):
         return config.wavegan_disc_nupdates + self.needs_recordings(config)
 
     def input_spec(self, config):
-        return (config.wavegan_latent_dim,), "float32"
+        return (config.wavegan_latent_dim + config.given_dim,), "float32"
 
     def draw(self, config, random, n, truncation=1.0, temperature=1.0):
-        return random.uniform(-truncation, truncation, [n, config.wavegan_latent_dim]).astype(np.float32)
+        latent_dim, labels = config.wavegan_latent_dim, len(config.label_names)
+        if not config.given_dim:
+            return random.uniform(-truncation, truncation, [n, latent_dim]).astype(np.float32)
+        # Row k depends on k alone: a latent vector, one number for the label, the measures.
+        drawn = random.random([n, latent_dim + 1 + len(config.data_conditions)])
+        inputs = np.zeros([n, latent_dim + config.given_dim], np.float32)
+        inputs[:, :latent_dim] = truncation * (2 * drawn[:, :latent_dim] - 1)
+        if labels:
+            ends = np.cumsum(config.label_shares)
+            chosen = np.searchsorted(ends, drawn[:, latent_dim] * ends[-1], side="right")
+            inputs[np.arange(n), latent_dim + np.minimum(chosen, labels - 1)] = 1
+        inputs[:, latent_dim + labels :] = drawn[:, latent_dim + 1 :]
+        return inputs
 
     def build_discriminator(self, config, precision="float32"):
         """Builds the discriminator.

@@ -70,7 +70,8 @@ class AdversarialTrainer(GradientDescent):
         """One iteration: some discriminator updates, each on a fresh batch, and a generator update.
 
         Args:
-            batches: Iterator of float32 `[batch, samples, channels]`, distributed by the strategy.
+            batches: Iterator of float32 `[batch, samples, channels]`, or of pairs of that and labels, int32 `[batch]`,
+                distributed by the strategy.
 
         Returns:
             Dict of scalars: losses, Wasserstein estimate, penalty, gradient norms, and what the family compares.
@@ -97,7 +98,7 @@ class AdversarialTrainer(GradientDescent):
 
         Args:
             real: float32 `[batch, samples, channels]`.
-            z: float32 `[batch, latent_dim]`.
+            z: float32 `[batch, latent_dim]`, and behind it what is listened to, the same of real and generated audio.
             alpha: float32 `[batch, 1, ...]` of the rank of what is seen, in [0, 1], see `Loss.penalty`.
             shuffle_seeds: int32 `[3, 2]`, of the phase shuffles of real, fake and penalty.
             is_penalized: Boolean or its tensor, whether it is one of the updates with a gradient penalty.
@@ -106,18 +107,23 @@ class AdversarialTrainer(GradientDescent):
             Dict of scalars.
         """
         _, fake = self.make(z)
-        real = self.see(real)
+        real, given = self.see(real), self._given(z)
         # Under the condition below replicas cannot meet.
         power = mean_power(real)
         with tf.GradientTape() as tape:
             if self._discriminates_at_once:
-                d_real, d_fake = tf.split(self.discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2]), 2)
+                both = None if given is None else tf.concat([given, given], 0)
+                d_real, d_fake = tf.split(self.discriminate(tf.concat([real, fake], 0), shuffle_seeds[:2], both), 2)
             else:
-                d_real, d_fake = (self.discriminate(x, shuffle_seeds[i : i + 1]) for i, x in enumerate([real, fake]))
+                d_real, d_fake = (
+                    self.discriminate(x, shuffle_seeds[i : i + 1], given) for i, x in enumerate([real, fake])
+                )
             loss = self.loss.discriminator_loss(d_real, d_fake)
 
             def penalize():
-                return self.loss.penalty(lambda x: self.discriminate(x, shuffle_seeds[2:]), real, fake, alpha, power)
+                return self.loss.penalty(
+                    lambda x: self.discriminate(x, shuffle_seeds[2:], given), real, fake, alpha, power
+                )
 
             every = self.config.wavegan_gp_every
             penalty = penalize() if every == 1 else tf.cond(tf.convert_to_tensor(is_penalized), penalize, lambda: 0.0)
@@ -131,7 +137,7 @@ class AdversarialTrainer(GradientDescent):
         """One update of the generator on one replica.
 
         Args:
-            z: float32 `[batch, latent_dim]`.
+            z: float32 `[batch, latent_dim]`, and behind it what is listened to, that of `real`.
             shuffle_seed: int32 `[2]`, of the phase shuffle.
             real: float32 `[batch, samples, channels]`, with which it is compared, or None.
             place: Scalar in [0, 1], see `compare`.
@@ -140,9 +146,9 @@ class AdversarialTrainer(GradientDescent):
             Dict of scalars.
         """
         with tf.GradientTape() as tape:
-            audio, fake = self.make(z)
-            d_fake = self.discriminate(fake, shuffle_seed[None])
-            d_real = self.discriminate(self.see(real), shuffle_seed[None]) if self.loss.compares else None
+            (audio, fake), given = self.make(z), self._given(z)
+            d_fake = self.discriminate(fake, shuffle_seed[None], given)
+            d_real = self.discriminate(self.see(real), shuffle_seed[None], given) if self.loss.compares else None
             loss = self.loss.generator_loss(d_fake, d_real)
             compared, metrics = self.compare(audio, real, place)
             loss += compared
@@ -150,24 +156,37 @@ class AdversarialTrainer(GradientDescent):
         norm = self.minimize(tape, scaled_loss, self.generator, self.generator_optimizer)
         return metrics | {"G_loss": loss, "G_gradient_norm": norm}
 
-    def _random_discriminator_update(self, real, number):
+    def _random_discriminator_update(self, batch, number):
+        real, given = self.listen(batch)
         z_seed, alpha_seed, shuffle_seed = self._seeds(_DISCRIMINATOR, number, 3)
         rank = len(self.discriminator.inputs[0].shape)
         alpha = tf.random.stateless_uniform([self.replica_batch_size] + [1] * (rank - 1), alpha_seed)
         is_penalized = number % self.config.wavegan_gp_every == 0
         shuffle_seeds = tf.random.split(shuffle_seed, 3)
-        return self.update_discriminator(real, self.latents(z_seed), alpha, shuffle_seeds, is_penalized)
+        return self.update_discriminator(real, self.latents(z_seed, given), alpha, shuffle_seeds, is_penalized)
 
-    def _random_generator_update(self, number, real):
+    def _random_generator_update(self, number, batch):
+        real, given = self.listen(batch)
         z_seed, shuffle_seed, place_seed = self._seeds(_GENERATOR, number, 3)
         place = tf.random.stateless_uniform([], place_seed)
-        return self.update_generator(self.latents(z_seed), shuffle_seed, real, place)
+        return self.update_generator(self.latents(z_seed, given), shuffle_seed, real, place)
+
+    def listen(self, batch):
+        """Returns recordings, float32 `[batch, samples, channels]`, and what the networks listen to of them.
+
+        Args:
+            batch: See `iterate`; None where there is none.
+
+        Returns:
+            Audio, and float32 `[batch, labels + measures]` or None.
+        """
+        return batch, None
 
     def make(self, z):
         """Makes audio, and what the discriminator sees of it.
 
         Args:
-            z: float32 `[batch, latent_dim]`.
+            z: float32 `[batch, latent_dim]`, see `update_generator`.
 
         Returns:
             float32 `[batch, samples, channels]`, or None where only `compare` would need it, and the input of
@@ -180,12 +199,13 @@ class AdversarialTrainer(GradientDescent):
         """Returns what the discriminator sees of recordings, float32 `[batch, samples, channels]`."""
         return audio
 
-    def discriminate(self, x, shuffle_seeds):
+    def discriminate(self, x, shuffle_seeds, given=None):
         """The logits of one or more batches.
 
         Args:
             x: float32 `[batches * batch, ...]`, see `see`.
             shuffle_seeds: int32 `[batches, 2]`, of the phase shuffle of each batch.
+            given: float32 `[batches * batch, labels + measures]`, see `listen`.
 
         Returns:
             float32 `[batches * batch]`.
@@ -213,9 +233,14 @@ class AdversarialTrainer(GradientDescent):
             seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(datum, tf.int32))
         return tf.unstack(tf.random.split(seed, count))
 
-    def latents(self, seed):
+    def latents(self, seed, given=None):
         shape = [self.replica_batch_size, self.config.wavegan_latent_dim]
-        return tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+        z = tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+        return z if given is None else tf.concat([z, given], axis=1)
+
+    def _given(self, z):
+        """What is listened to, behind latent vectors; None where nothing is."""
+        return z[:, self.config.wavegan_latent_dim :] if self.config.given_dim else None
 
     def _anneal(self):
         """Lets the learning rates fall with the root of the updates done, after the first --wavegan_lr_hold."""

@@ -45,6 +45,6 @@ class SpecGANTrainer(AdversarialTrainer):
     def see(self, audio):
         return self._spectrograms.invert(audio)
 
-    def discriminate(self, x, shuffle_seeds):
-        """See `AdversarialTrainer.discriminate`; nothing is shuffled."""
+    def discriminate(self, x, shuffle_seeds, given=None):
+        """See `AdversarialTrainer.discriminate`; nothing is shuffled or listened to."""
         return self.discriminator(x, training=True)

@@ -15,6 +15,7 @@ class WaveGAN(GAN):
     words = "a GAN of raw audio, the paper's"
     sizes = ("wavegan_dim", "train_batch_size", "wavegan_latent_dim", "wavegan_kernel_len", "data_slice_len")
     metrics = GAN.metrics | {"texture": "texture"}
+    listens = True
 
     def settle(self, config, given):
         if config.data_slice_len // config.wavegan_bands not in wavegan.STRIDES:
@@ -28,10 +29,11 @@ class WaveGAN(GAN):
         length, channels = seen_shape(config)
         widths = [config.wavegan_dim * each for each in wavegan.channel_multipliers(length)]
         taps = config.wavegan_kernel_len * sum(a * b for a, b in zip([channels, *widths], widths))
-        return taps, wavegan.GRID_LEN * widths[-1], length * (channels + widths[0] // 4)
+        grid = wavegan.GRID_LEN * widths[-1]
+        return taps + config.given_dim * grid, grid, length * (channels + widths[0] // 4)
 
     def needs_recordings(self, config):
-        return config.wavegan_genr_texture > 0 or super().needs_recordings(config)
+        return config.wavegan_genr_texture > 0 or config.given_dim > 0 or super().needs_recordings(config)
 
     def receptive_field(self, config):
         return config.wavegan_bands * wavegan.receptive_field(seen_shape(config)[0], config.wavegan_kernel_len)
@@ -50,6 +52,8 @@ class WaveGAN(GAN):
             noise_bits=config.wavegan_genr_noise_bits,
             bands=config.wavegan_bands,
             post_filter_len=config.post_filter_len,
+            labels=len(config.label_names),
+            measures=len(config.data_conditions),
             dtype=precision,
         )
 
@@ -63,6 +67,8 @@ class WaveGAN(GAN):
             batchnorm=config.wavegan_batchnorm,
             phaseshuffle=config.wavegan_disc_phaseshuffle,
             phaseshuffle_per=config.wavegan_disc_phaseshuffle_per,
+            labels=len(config.label_names),
+            measures=len(config.data_conditions),
             dtype=precision,
         )
 

@@ -1,4 +1,4 @@
-"""What is WaveGAN's own in its training: bands, phase shuffle, and the texture of recordings."""
+"""What is WaveGAN's own in its training: bands, phase shuffle, labels and measures, the texture of recordings."""
 
 import keras
 import numpy as np
@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.adversarial.trainer import AdversarialTrainer, mean_power
-from wavegan_asmr.networks import filter_bank, texture
+from wavegan_asmr.networks import conditioning, filter_bank, texture
 
 _MEASURED = 256
-"""Slices of which the levels of bands are measured."""
+"""Slices of which the levels of bands, and measures that are listened to, are measured."""
+_QUANTILES = 33
 _LEAST_SCALE = 1e-3
 """Of bands in which recordings have nothing."""
 
@@ -33,6 +34,27 @@ class WaveGANTrainer(AdversarialTrainer):
             self._bank = self.generator.get_layer("audio")
             outputs = [self.generator.output, self.generator.get_layer("bands").output]
             self._make_both = keras.Model(self.generator.input, outputs)
+
+        self._quantiles = None
+        if config.data_conditions:
+            # Before recordings are known all slices are in the middle.
+            shape = [len(config.data_conditions), _QUANTILES]
+            with strategy.scope():
+                self._quantiles = tf.Variable(tf.zeros(shape), trainable=False, name="quantiles")
+            self.checkpoint.quantiles = self._quantiles
+            self.state.append(self._quantiles)
+
+    def begin_listening(self, slices):
+        """Takes the quantiles of the recordings' measures; see `Trainer.begin_listening`."""
+        if self._quantiles is None:
+            return
+        names = self.config.data_conditions
+        measured = [
+            conditioning.measure(tf.constant(slices.read(first, self.replica_batch_size)), names)
+            for first in range(0, _MEASURED, self.replica_batch_size)
+        ]
+        places = np.linspace(0, 1, _QUANTILES)
+        self._quantiles.assign(np.quantile(np.concatenate(measured), places, axis=0).T)
 
     def begin(self, slices):
         """Sets the levels of the bands to those of the recordings; see `Trainer.begin`."""
@@ -58,8 +80,21 @@ class WaveGANTrainer(AdversarialTrainer):
     def see(self, audio):
         return self._bank.invert(audio) if self._bank else audio
 
-    def discriminate(self, x, shuffle_seeds):
-        return self.discriminator([x, shuffle_seeds], training=True)
+    def listen(self, batch):
+        config = self.config
+        if batch is None or not config.given_dim:
+            return batch, None
+        audio, given = batch, []
+        if config.label_names:
+            audio, labels = batch
+            given.append(tf.one_hot(labels, len(config.label_names)))
+        if config.data_conditions:
+            given.append(conditioning.rank(conditioning.measure(audio, config.data_conditions), self._quantiles))
+        return audio, tf.concat(given, axis=1)
+
+    def discriminate(self, x, shuffle_seeds, given=None):
+        inputs = [x, shuffle_seeds] if given is None else [x, shuffle_seeds, given]
+        return self.discriminator(inputs, training=True)
 
     def compare(self, audio, real, place):
         """The texture, see `texture.distance`."""
