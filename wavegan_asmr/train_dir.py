@@ -53,7 +53,7 @@ _COPIED = (
 _FOLDERS = ("", "preview", "best", "eval", "report", "backup")
 _TEMPORARY = re.compile(
     r"\.(saving|best|infer|pairs|checkpoint|(config|recordings|forms|best)\.json|index\.html|z\.npy|real\.wav"
-    r"|recordings-[0-9]+\.npz|[0-9]+(\.wav|\.png)?)\.[0-9a-f]{8}"
+    r"|recordings-[0-9]+\.npz|confusion-[0-9]+\.png|[0-9]+(-[^/]*)?(\.wav|\.png)?)\.[0-9a-f]{8}"
 )
 """Temporaries of `storage` for what is written in these folders."""
 

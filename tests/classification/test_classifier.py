@@ -19,6 +19,7 @@ from wavegan_asmr.classification.settings import InceptionSettings, LabelSetting
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import distances, results
+from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.sound import plots
 from wavegan_asmr.train_dir import TrainDir
@@ -364,6 +365,35 @@ def test_incept_of_real_slices_scores_as_the_real_set(trained, config, monkeypat
     scores = scores_in(capsys.readouterr().out)
     assert scores["step 2"] == pytest.approx(3, abs=0.2)
     assert distances.inception_score(trained[1].train, 1)[0] == pytest.approx(3, abs=0.2)
+
+
+def test_a_model_with_labels_is_asked_for_them(trained, config, monkeypatch, train_dir, capsys):
+    """Of a perfect model, and of one whose first two labels are each other's."""
+    part = labelling.open_labelled(config, LabelSettings()).train
+    names = ("tone", "noise", "clicks")
+    asked_for = [("clicks", "noise", "tone").index(name) for name in names]
+    stored = dataclasses.replace(TrainDir(train_dir).read_config(), label_names=names, label_shares=(0.2, 0.5, 0.3))
+    monkeypatch.setattr(TrainDir, "read_config", lambda self: stored)
+
+    def load(self, *_):
+        self.config, self.step, self.family = stored, 2, family_of(stored)
+
+    def clips(self, inputs, batch_size):
+        places = inputs[:, stored.wavegan_latent_dim :].argmax(axis=1)
+        return np.concatenate([part.slices[asked_for[place]].read(k, 1) for k, place in enumerate(places)])
+
+    monkeypatch.setattr(Generator, "__init__", load)
+    monkeypatch.setattr(Generator, "clips", clips)
+    incept(train_dir, trained[0], n=200, splits=2, checkpoint=2, every=False)
+    printed = capsys.readouterr().out
+    assert float(re.search(r"labels    step 2: ([\d.]+)% of 200 slices as asked", printed)[1]) > 95
+    assert (train_dir / "eval" / "confusion-2.png").read_bytes().startswith(b"\x89PNG")
+    asked_for[:2] = asked_for[1::-1]
+    incept(train_dir, trained[0], n=200, splits=2, checkpoint=2, every=False)
+    assert 20 < float(re.search(r"step 2: ([\d.]+)% of 200", capsys.readouterr().out)[1]) < 40
+    stored = dataclasses.replace(stored, label_names=("tone", "noise", "bells"))
+    incept(train_dir, trained[0], n=20, splits=2, checkpoint=2, every=False)
+    assert "the classifier does not know 'bells'" in capsys.readouterr().out
 
 
 def test_scores_of_another_classifier_do_not_compare(train_dir, trained, config, tmp_path):

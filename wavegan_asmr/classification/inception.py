@@ -6,13 +6,14 @@ import os
 
 import numpy as np
 
-from wavegan_asmr import words
+from wavegan_asmr import storage, words
 from wavegan_asmr.classification import files
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import curves, distances
+from wavegan_asmr.evaluation import by_label, curves, distances
 from wavegan_asmr.evaluation.results import Result, Row
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.progress import Meter
+from wavegan_asmr.sound import plots
 from wavegan_asmr.sound.features import EMBEDDING_VERSION
 from wavegan_asmr.train_dir import TrainDir
 
@@ -53,9 +54,11 @@ def incept(path, settings, **chosen):
     for each in train_dir.choose(**chosen):
         generator = Generator(train_dir, each)
         step = generator.step
-        probabilities = _classify_generated(generator, trained.classifier, n)
+        probabilities, asked = _classify_generated(generator, trained.classifier, n)
         scores[step] = _score(f"step {step}", probabilities, splits)
         _record(train_dir, config, step, n, evaluation, scores[step], anchors)
+        if config.label_names:
+            _confuse(train_dir, config, step, trained.classifier.labels, probabilities, asked)
         if chosen.get("watch"):
             _print_best(scores)
     _print_best(scores)
@@ -104,9 +107,13 @@ def _anchors(trained):
 
 
 def _classify_generated(generator, classifier, n):
-    """Classifies n generated slices, of the same inputs for each checkpoint: float32 `[n, labels]`."""
+    """Classifies n generated slices, of the same inputs for each checkpoint.
+
+    Returns:
+        float32 `[n, labels]`, and of a model with labels the places of those that were asked for, int64 `[n]`.
+    """
     random, step = np.random.default_rng([generator.config.train_seed, _INPUTS]), generator.step
-    probabilities = []
+    probabilities, asked = [], []
     with Meter(f"step {step}: generating", n) as meter:
         for first in range(0, n, _BATCH):
             inputs = generator.draw(random, min(_BATCH, n - first))
@@ -114,8 +121,31 @@ def _classify_generated(generator, classifier, n):
             if not np.isfinite(clips).all():
                 raise UserError(f"the generator of step {step} makes samples that are not numbers: it has diverged.")
             probabilities.append(classifier.probabilities(clips))
+            if generator.config.label_names:
+                asked.extend(by_label.labels_of(inputs, generator.config))
             meter.advance(len(inputs))
-    return np.concatenate(probabilities)
+    return np.concatenate(probabilities), np.array(asked)
+
+
+def _confuse(train_dir, config, step, labels, probabilities, asked):
+    """Says how often the classifier hears the label that was asked for, and draws a matrix into TRAIN_DIR/eval."""
+    unknown = [name for name in config.label_names if name not in labels]
+    if unknown:
+        print(f"labels    the classifier does not know {words.printable(unknown[0])!r}, so they are not compared")
+        return
+    counts = np.zeros([len(labels), len(labels)], np.int64)
+    places = np.array([labels.index(name) for name in config.label_names])
+    np.add.at(counts, (places[asked], probabilities.argmax(axis=1)), 1)
+    title = f"step {step}: {counts.trace() / counts.sum():.1%} of {counts.sum()} slices as asked"
+    path = train_dir.join("eval", f"confusion-{step}.png")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with storage.replacing(path) as file:
+        file.write(plots.png(plots.confusion_matrix(counts, labels, title)))
+    worst = min(places, key=lambda place: counts[place, place] / max(1, counts[place].sum()))
+    right = counts[worst, worst] / max(1, counts[worst].sum())
+    print(
+        f"labels    {title}; least {words.printable(labels[worst])}, {right:.1%}; {words.printable(path)}", flush=True
+    )
 
 
 def _score(name, probabilities, splits):

@@ -82,8 +82,9 @@ def open_sides(config, data_dir=None, show_progress=False):
     """
     if not data_dir:
         check_recordings(config)
-    # Other recordings than the training's may have none.
-    config = dataclasses.replace(config, data_labels="")
+    if data_dir:
+        # Other recordings than the training's may have none.
+        config = dataclasses.replace(config, data_labels="")
     recordings, _ = loader.open_configured(config, data_dir, show_progress)
     # Those of the training may have moved.
     if data_dir and not storage.is_gone(config.data_dir) and not os.path.samefile(data_dir, config.data_dir):

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import anchors, distances, metrics, verdicts
+from wavegan_asmr.evaluation import anchors, by_label, distances, metrics, verdicts
 from wavegan_asmr.evaluation.measuring import measure, nearest, one_thread
 from wavegan_asmr.evaluation.metrics import Comparison
 from wavegan_asmr.evaluation.reference import matched_noise, open_reference
@@ -122,7 +122,16 @@ class Evaluator:
             },
             pairs=self._closest_pairs(to_real, read),
             evaluation=self.digest,
+            by_label=self._compare_labels(generated.embeddings),
         )
+
+    def _compare_labels(self, embeddings):
+        """Figures of each label, a list of `by_label.LabelFigures`, where both sides have labels."""
+        side, real = self._recordings.sides[0], self._reference.embeddings
+        if not side.label_names:
+            return []
+        asked = by_label.labels_of(self._inputs, self.config)
+        return by_label.compare(embeddings, asked, real, side.labels(0, len(real)), side.label_names)
 
     def record(self, result):
         """Appends a result to metrics.jsonl and TensorBoard, and keeps the checkpoint if it is the best so far.

@@ -70,6 +70,7 @@ class Result:
         pairs: List of (distance, generated, real), the closest pairs, closest first; float, where 1 is the mean
             distance of real slices from their nearest real neighbours, and two float32 `[samples, channels]`.
         evaluation: String, digest of all that decides the result but the checkpoint; what compares has the same.
+        by_label: List of `by_label.LabelFigures`, of models with labels.
     """
 
     train_dir: str
@@ -84,6 +85,7 @@ class Result:
     clips: dict
     pairs: list
     evaluation: str = ""
+    by_label: list = dataclasses.field(default_factory=list)
 
     def value(self, metric):
         """Returns the value of a metric, or None where it was not measured."""

@@ -68,6 +68,8 @@ def evaluate(train_dir, n=None, data_dir=None, **chosen):
         evaluated.append(result)
         print(f"step {step} of {train_dir}, {n} slices")
         print(result_table(result))
+        if result.by_label:
+            print(label_table(result))
         for verdict, rule in result.verdicts:
             print(f"verdict   {verdict}: {rule}")
         if best := train_dir.read_best():
@@ -117,6 +119,16 @@ def result_table(result):
     for row in result.rows:
         numbers = (row.value, row.error, row.floor, row.held_out, row.noise, row.matched_noise)
         rows.append([row.metric, *map(_number, numbers), row.meaning])
+    return _align(rows)
+
+
+def label_table(result):
+    """Returns the figures of each label as aligned text."""
+    rows = [["label", "generated", "recorded", "Fréchet", "kernel", "error", "nearest recordings"]]
+    for each in result.by_label:
+        numbers = (each.generated, each.recorded, each.frechet_distance, each.kernel_distance, each.error)
+        shown = [words.printable(name or "") for name in (each.label, each.nearest_label)]
+        rows.append([shown[0], *map(_number, numbers), shown[1]])
     return _align(rows)
 
 
