@@ -46,6 +46,8 @@ _SHOWN = {
     "copies": "copies",
     "faulty": "faulty pieces",
     "inception_score": "inception score",
+    "label_accuracy": "labels as asked",
+    "onsets": "events a second",
     "held_out_bits": "bits a sample, held out",
     "training_bits": "bits a sample, training",
     "made_a_second": "seconds of sound made a second",
@@ -65,7 +67,7 @@ flags.DEFINE_list("seeds", ["0", "1"], "Seeds.")
 flags.DEFINE_float("minutes", 60.0, "Minutes of each training.", lower_bound=0.01)
 flags.DEFINE_integer("at_once", 1, "Trainings at a time, each on its share of the cores.", lower_bound=1)
 flags.DEFINE_integer("eval_n", 1000, "Generated slices that are measured.", lower_bound=features.EMBEDDING_DIM + 1)
-flags.DEFINE_string("classifier", "", "Folder of a classifier of the digits, for their inception score.")
+flags.DEFINE_string("classifier", "", "Folder of a classifier of the digits, or of the drums, for their scores.")
 flags.adopt_module_key_flags(common)
 
 
@@ -214,7 +216,7 @@ def _measured(run, folders):
     """Measures a training once: see `held_out.measure`; what was found is kept beside it."""
     values = flags.FLAGS
     path = os.path.join(run.path, "quality.json")
-    classifier = values.classifier if values.classifier and run.sounds == "digits" else None
+    classifier = values.classifier if values.classifier and held_out.SETS[run.sounds].is_labelled else None
     decides = [held_out.VERSION, features.EMBEDDING_VERSION, values.minutes, values.eval_n, classifier]
     try:
         with open(path, encoding="utf-8") as file:
