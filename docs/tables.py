@@ -16,6 +16,7 @@ from wavegan_asmr.evaluation import metrics
 from wavegan_asmr.evaluation.settings import EvaluationSettings
 from wavegan_asmr.exchange.exporters import EXPORTERS
 from wavegan_asmr.families import FAMILIES
+from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.networks.losses import LOSSES
 from wavegan_asmr.rendering import formats
 from wavegan_asmr.rendering.settings import AgainSettings, OutputSettings, PreviewSettings, RenderSettings
@@ -45,6 +46,11 @@ def _losses():
     ]
     reads = [", ".join(f"`--{each}`" for each in loss.reads) for loss in LOSSES.values()]
     return _rows(["loss", "what it is", "learning rate", "optimiser", "flags"], [[*a, b] for a, b in zip(rows, reads)])
+
+
+def _measures():
+    rows = [[f"`{name}`", f"`--{each.fader}`", each.words] for name, each in MEASURES.items()]
+    return _rows(["measure", "its fader", "what it is"], rows)
 
 
 def _verbs():
@@ -92,6 +98,7 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS if kind != "found"} 
     "families": lambda: _rows(["family", "what it is"], [[f"`{f.name}`", f.words] for f in FAMILIES.values()]),
     **{f"flags-{prefix}": _of_family(f"{prefix}_") for prefix in ("wavegan", "wavenet", "lstm", "autoregressive")},
     "losses": _losses,
+    "measures": _measures,
     "metrics": lambda: [*_rows(["metric", "what it says", "how it is measured", "good is"], []), *metrics.table()],
     "formats": formats.table,
     "exporters": lambda: _rows(

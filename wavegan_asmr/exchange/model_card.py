@@ -10,6 +10,7 @@ import jinja2
 from wavegan_asmr import words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.progress import clock
 
 SOURCES = "SOURCES"
@@ -132,6 +133,8 @@ def write(generator, name, license_, dtype, sources, facts, sounds, picture):
         n=facts.n,
         sounds=sounds,
         picture=picture,
+        labels=[f"`{words.printable(name).replace('`', '')}`" for name in config.label_names],
+        faders=[f"`--{MEASURES[name].fader}`" for name in config.data_conditions],
     )
 
 
