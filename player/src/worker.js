@@ -1,9 +1,9 @@
 /**
  * Makes the sound of one model, ahead of the worklet that plays it.
  *
- * The page sends {type: "start", header, weights, kernel, rateHz, seed, line, port}, later {type: "seed", seed} and
- * {type: "steer", mode}, and is told by {type: "failed", reason} if nothing more will come. Over the port chunks of
- * sound go to the worklet, and how much of them has been played comes back.
+ * The page sends {type: "start", header, weights, kernel, rateHz, seed, line, held, port}, later {type: "seed", seed},
+ * {type: "steer", mode} and {type: "hold", held}, and is told by {type: "failed", reason} if nothing more will come. Over
+ * the port chunks of sound go to the worklet, and how much of them has been played comes back.
  */
 import { Line } from "./synthesis/line.js";
 import { Model } from "./synthesis/model.js";
@@ -11,7 +11,7 @@ import { Model } from "./synthesis/model.js";
 const AHEAD_S = 12;
 const CHUNK_S = 0.5;
 
-let start, model, line;
+let start, model, held, line;
 let stretch = 0;
 let sent = 0;
 let taken = 0;
@@ -28,6 +28,7 @@ const on = {
   start(message) {
     start = message;
     model = new Model(start.header, toFloat32(start.weights), start.kernel);
+    held = start.held;
     start.port.onmessage = ({ data }) => {
       if (data.stretch !== stretch) return;
       taken = data.frames;
@@ -41,16 +42,26 @@ const on = {
   },
   steer({ mode }) {
     line.steer({ mode, ago: sent - taken });
-    stretch++;
-    sent = taken = 0;
-    wait();
+    renew();
+  },
+  hold(message) {
+    held = message.held;
+    line.hold(held);
+    renew();
   },
 };
 
 self.onmessage = ({ data }) => tryTo(() => on[data.type](data));
 
 function begin(seed) {
-  line = new Line({ model, rate_hz: start.rateHz, seed, line: start.line });
+  line = new Line({ model, rate_hz: start.rateHz, seed, line: start.line, held });
+  sent = taken = 0;
+  wait();
+}
+
+/** Has what is made from now on take the place of what waits. */
+function renew() {
+  stretch++;
   sent = taken = 0;
   wait();
 }

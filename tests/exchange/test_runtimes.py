@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from random_generators import SHAPES, Trained, random_network
+from random_generators import SHAPES, Trained, random_inputs, random_network, share
 from tensorflow.lite.tools import flatbuffer_utils
 
+from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import export as exporting
 from wavegan_asmr.exchange import exporters, litert, onnx_model, plain_model
@@ -19,7 +20,17 @@ from wavegan_asmr.families import FAMILIES
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.train_dir import TrainDir
 
-QUICK = ("batchnorm", "even kernel", "noise", "even post-filter, stereo", "all")
+QUICK = (
+    "batchnorm",
+    "even kernel",
+    "noise",
+    "even post-filter, stereo",
+    "labels",
+    "labels and a measure, bands, post-filter",
+    "labels and measures, batchnorm",
+    "measures",
+    "all",
+)
 
 
 def here(folder):
@@ -51,21 +62,26 @@ RUNTIMES = {"onnx": (onnx_model, run_onnx), "litert": (litert, run_litert)}
 def test_the_same_sound(format_, shape, tmp_path):
     generator, path = Trained(random_network(**SHAPES[shape])), tmp_path / "model"
     module, run = RUNTIMES[format_]
-    inputs = plain_model.draw_inputs(generator, 2)
-    expected = generator.network(inputs["z"], training=False).numpy()
+    drawn = random_inputs(generator, 2)
+    inputs = plain_model.split(generator, drawn)
+    expected = generator.network(drawn, training=False).numpy()
     assert expected.std() > 0.02, "silence is the same in any case"
     module.write(generator, path, "float32")
     np.testing.assert_allclose(run(path, inputs), expected, atol=2e-5)
-    # Every noise matters.
-    for name in set(inputs) - {"z"}:
+    # Every noise matters, and all that is listened to.
+    for name in set(inputs) - {"z", "given"}:
         assert np.abs(run(path, inputs | {name: -inputs[name]}) - expected).max() > 1e-3
+    if "given" in inputs:
+        for change in np.eye(inputs["given"].shape[1], dtype=np.float32):
+            other = {"given": np.where(change, 1 - inputs["given"], inputs["given"]).astype(np.float32)}
+            assert np.abs(run(path, inputs | other) - expected).max() > 1e-3
 
 
 @pytest.mark.parametrize("format_", RUNTIMES)
 def test_smaller_weights(format_, tmp_path):
-    generator = Trained(random_network(slice_len=4096, dim=16, noise=True, relative_noise=True))
-    inputs = plain_model.draw_inputs(generator, 1)
-    expected = generator.generate(inputs["z"])
+    generator = Trained(random_network(slice_len=4096, dim=16, noise=True, relative_noise=True, labels=3, measures=1))
+    drawn = random_inputs(generator, 1)
+    inputs, expected = plain_model.split(generator, drawn), generator.generate(drawn)
     module, run = RUNTIMES[format_]
     sizes, errors = [], []
     for precision in ("float32", "float16", "int8"):
@@ -196,3 +212,28 @@ def test_the_docs_tell_how_to_make_the_very_sound_of_tensorflow(train_dir, tmp_p
     other = run_example("rain.onnx")
     expected = Generator(TrainDir(train_dir)).generate(other["inputs"]["z"])
     assert np.abs(other["audio"] - expected).max() > 1e-4, "noise makes no difference"
+
+
+def test_a_model_that_listens(tmp_path, verb, monkeypatch):
+    config = Config(
+        data_slice_len=4096,
+        wavegan_dim=2,
+        wavegan_latent_dim=10,
+        wavegan_genr_noise=True,
+        label_names=("fire", "rain"),
+        label_shares=(0.5, 0.5),
+        data_conditions=("brightness", "level"),
+    )
+    share(tmp_path / "model", config)
+    for name, place in (("onnx", "rain.onnx"), ("litert", "rain.tflite"), ("saved_model", "rain_model")):
+        assert "dB below the sound" in verb(
+            "export", tmp_path / "model", f"--format={name}", f"--out={tmp_path / place}"
+        )
+    monkeypatch.chdir(tmp_path)
+    names = run_example("rain.onnx", "nearly as loud")
+    assert names["inputs"]["z"].shape == (1, 10)
+    np.testing.assert_array_equal(names["inputs"]["given"], np.array([[0, 1, 0.5, 0.9]], np.float32))
+    names = run_example("rain.onnx", "noise.draw")
+    generator = Generator(TrainDir(tmp_path / "model"))
+    drawn = np.concatenate([names["inputs"]["z"], names["inputs"]["given"]], axis=1)
+    np.testing.assert_allclose(names["audio"], generator.generate(drawn), atol=1e-6)

@@ -12,6 +12,9 @@ def varied_generator(sample_rate_hz, **settings):
     network = random_network(latent_dim=2, dim=4, noise=True, noise_bits=16, relative_noise=True, **settings)
     for weight in network.weights:
         value = weight.numpy()
+        # Not so far from 1 that most pieces are clipped or silent.
+        if "given_" in weight.path:
+            value *= 0.2
         # Without these the level of a piece is about in proportion to the length of its latent vector.
         if weight.path.endswith(("/bias", "noise/scale")):
             value *= 0.01
@@ -21,13 +24,14 @@ def varied_generator(sample_rate_hz, **settings):
     return Trained(network, sample_rate_hz)
 
 
-def evaluate(facts, weights, z):
+def evaluate(facts, weights, z, given=None):
     """Evaluates a packed generator.
 
     Args:
         facts: Dictionary, see `packing.pack_network`.
         weights: Array.
         z: float32 `[latent_dim]`.
+        given: float32 `[width]`, what the model makes of what it listens to, see `conditioning.expand`.
 
     Returns:
         float64 `[slice_len, channels]`.
@@ -42,6 +46,8 @@ def evaluate(facts, weights, z):
 
     dense = facts["dense"]
     x = z @ take(dense["inputs"], dense["outputs"]) + take(dense["outputs"])
+    if given is not None:
+        x = x + given @ take(dense["given"], dense["outputs"])
     x = np.maximum(x, 0).reshape(dense["positions"], -1)
     seed = LatentSeeds()(tf.constant(z[None])).numpy()[0]
     for layer in facts["layers"]:
@@ -63,6 +69,8 @@ def evaluate(facts, weights, z):
         x = np.concatenate(outputs, axis=1)
         if layer["bias"]:
             x = x + take(layer["outputs"])
+        if layer.get("listens"):
+            x = x * (1 + given @ take(dense["given"], layer["outputs"]))
         activations = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "clip": lambda x: np.clip(x, -1, 1)}
         x = activations.get(layer["activation"], lambda x: x)(x)
     assert place == len(weights)

@@ -50,6 +50,8 @@ window.render = async (everyS, steps = {}, enoughS = 10) => {
   const { suspend, resume } = OfflineAudioContext.prototype;
   for (let time = 0; time < context.length / context.sampleRate; time += everyS) {
     suspend.call(context, time).then(async () => {
+      // What the audio thread has told until now may come a moment later.
+      await new Promise((resolve) => setTimeout(resolve, 20));
       await steps[time]?.();
       await until(() => engine.state !== "playing" || engine.frames.every(isFull));
       resume.call(context);

@@ -15,9 +15,10 @@ async function makeModel() {
 }
 
 const works = {
-  async latents() {
-    const { latents } = await load("latents.js");
-    write("latents", ...job.of.map(([seed, line, index]) => latents(BigInt(seed), line, index, job.latent_dim)));
+  async inputs() {
+    const { drawInput } = await load("inputs.js");
+    const drawn = job.of.map(([seed, line, index]) => drawInput(BigInt(seed), line, index, job.header));
+    write("inputs", ...drawn.flatMap(({ z, given }) => (given ? [z, given] : [z])));
   },
   async noise() {
     const { drawNoise, seedOf } = await load("philox.js");
@@ -69,10 +70,14 @@ const works = {
   },
   async generate() {
     const model = await makeModel();
-    const { latent_dim: latentDim } = job.header;
-    const z = read(job.z);
+    const { latent_dim: latentDim, labels, measures } = job.header;
+    const width = latentDim + (labels ? labels.length + measures.length : 0);
+    const inputs = read(job.inputs);
     const pieces = [];
-    for (let i = 0; i < z.length; i += latentDim) pieces.push(model.generate(z.subarray(i, i + latentDim)));
+    for (let i = 0; i < inputs.length; i += width) {
+      const given = labels ? inputs.slice(i + latentDim, i + width) : null;
+      pieces.push(model.generate(inputs.slice(i, i + latentDim), given));
+    }
     write("pieces", ...pieces);
     return { isFast: model.isFast };
   },
@@ -81,14 +86,16 @@ const works = {
     const line = new Line({ ...job.options, model: await makeModel() });
     const parts = [];
     const pieces = [];
-    // Numbers are frames to make, anything else steers.
+    // Numbers are frames to make, anything else steers or holds.
     for (const each of job.calls) {
       if (typeof each === "number") parts.push(line.next(each));
+      else if (each.held) line.hold(each.held);
       else line.steer(each);
       pieces.push(...line.pieces.filter(({ start }) => !pieces.some((piece) => piece.start === start)));
     }
     for (const [c, name] of ["left", "right"].entries()) write(name, ...parts.map((part) => part[c]));
-    return { pieces: pieces.map((piece) => ({ ...piece, z: Array.from(piece.z) })) };
+    const arrays = ({ z, given }) => ({ z: Array.from(z), given: given && Array.from(given) });
+    return { pieces: pieces.map((piece) => ({ ...piece, ...arrays(piece) })) };
   },
 };
 

@@ -1,12 +1,13 @@
 """Packed generators are the generators that were packed."""
 
+import dataclasses
 import json
 
 import numpy as np
 import packed
 import pyloudnorm
 import pytest
-from random_generators import SHAPES, Trained, random_network
+from random_generators import SHAPES, Trained, random_inputs, random_network
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.specgan.family import SpecGAN
@@ -20,6 +21,10 @@ QUICK = (
     "batchnorm",
     "noise",
     "even post-filter, stereo",
+    "labels",
+    "measures",
+    "labels and a measure, bands, post-filter",
+    "labels and measures, batchnorm",
     "all",
     "8192",
 )
@@ -31,13 +36,24 @@ QUICK = (
 def test_a_packed_generator_makes_the_same_sound(shape):
     network = random_network(**SHAPES[shape])
     facts, weights = packing.pack_network(network)
-    z = np.random.default_rng(1).uniform(-1, 1, [2, network.input_shape[1]]).astype(np.float32)
-    expected = network(z, training=False).numpy()
+    generator = Trained(network)
+    latent_dim, labels = generator.config.wavegan_latent_dim, len(generator.config.label_names)
+    inputs = random_inputs(generator, 2)
+    expected = network(inputs, training=False).numpy()
     assert expected.std() > 0.02, "silence is the same in any case"
-    for each, sound in zip(z, expected):
-        np.testing.assert_allclose(packed.evaluate(facts, weights, each), sound, atol=1e-5)
+    for each, sound in zip(inputs, expected):
+        z, given = each[:latent_dim], expand(each[latent_dim:], labels)
+        np.testing.assert_allclose(packed.evaluate(facts, weights, z, given), sound, atol=1e-5)
     halves = weights.astype(np.float16)
-    np.testing.assert_allclose(packed.evaluate(facts, halves, z[0]), expected[0], atol=2e-3)
+    np.testing.assert_allclose(
+        packed.evaluate(facts, halves, z, given), expected[-1], atol=2e-3 if given is None else 1e-2
+    )
+
+
+def expand(given, labels):
+    """What networks make of what they listen to: measures are interpolated between 5 places; None of nothing."""
+    knots = [np.interp(place, np.linspace(0, 1, 5), row) for place in given[labels:] for row in np.eye(5)]
+    return np.concatenate([given[:labels], knots]) if len(given) else None
 
 
 def test_the_header_says_what_the_page_needs():
@@ -50,6 +66,23 @@ def test_the_header_says_what_the_page_needs():
     assert (header["name"], header["step"], header["digest"]) == ("rain", 1000, "none")
     assert (header["sample_rate_hz"], header["slice_len"], header["channels"]) == (16000, 4096, 1)
     assert (header["latent_dim"], header["fade"], len(header["offset"])) == (2, 1024, 1)
+
+
+def test_the_header_says_what_the_model_listens_to():
+    generator = packed.varied_generator(16000, slice_len=4096, labels=2, measures=1)
+    generator.config = dataclasses.replace(
+        generator.config, label_names=("caf\udce9\n", "rain"), data_conditions=("brightness",)
+    )
+    header, _ = packing.pack(generator)
+    assert json.loads(json.dumps(header)) == header
+    assert header["labels"] == ["caf\\xe9\\n", "rain"] and header["measures"] == ["brightness"]
+    assert header["shares"] == list(generator.config.label_shares) and header["dense"]["given"] == 2 + 5
+    assert [each.get("listens", False) for each in header["layers"]] == [True] * len(header["layers"])
+    plain, _ = packing.pack(packed.varied_generator(16000, slice_len=4096))
+    # What does not listen has the header that it had.
+    assert set(header) - set(plain) == {"labels", "shares", "measures"}
+    assert set(header["dense"]) - set(plain["dense"]) == {"given"}
+    assert set(header["layers"][0]) - set(plain["layers"][0]) == {"listens"}
 
 
 @pytest.mark.slow

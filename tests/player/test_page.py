@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import pytest
+import random_generators
 import scipy.signal
 import small_models
 import soundfile
@@ -27,8 +28,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.player import page, server
+from wavegan_asmr.rendering.settings import RenderSettings
 
 SWITCHES = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
@@ -53,6 +56,16 @@ def night(models, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "night.html"
     page.write(models, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def storms(tmp_path_factory):
+    """Two pages of a model that listens: one that begins with nothing held, and one with a label and a fader."""
+    folder = tmp_path_factory.mktemp("storms")
+    model = small_models.make(folder, ["storm"])
+    page.write(model, folder / "storm.html")
+    page.write(model, folder / "gusts.html", asked=RenderSettings(label="gusts", intensity="0.9"))
+    return folder / "storm.html", folder / "gusts.html"
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +322,81 @@ def test_a_damaged_model_is_named_and_the_others_play_as_before(browser, night, 
     assert complaints(browser) == []
 
 
+LABEL, INTENSITY, BRIGHTNESS = ".asked select", ".fader:nth-of-type(1) input", ".fader:nth-of-type(2) input"
+
+
+def test_labels_and_faders(browser, storms):
+    storm, gusts = storms
+    show(browser, storm)
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = [(node["role"]["value"], node["name"]["value"]) for node in nodes if "role" in node and "name" in node]
+    for operated in (
+        ("combobox", "Label of storm"),
+        ("slider", "Intensity of storm"),
+        ("slider", "Brightness of storm"),
+        ("button", "Intensity as it comes: storm"),
+        ("button", "Brightness as it comes: storm"),
+    ):
+        assert found.count(operated) == 1
+    options = browser.execute_script(f"return [...document.querySelector('{LABEL}').options].map(({{ text }}) => text)")
+    assert options == ["as in the recordings", "drops", "gusts", "waves"]
+    assert asked(browser) == ["", "as it comes", "as it comes"]
+
+    # By keys, while nothing plays; and in time, while it plays.
+    find(browser, LABEL).send_keys("gusts")
+    find(browser, INTENSITY).send_keys(Keys.END, Keys.ARROW_LEFT * 10)
+    assert asked(browser) == ["1", "90 %", "as it comes"]
+    simulate(browser, 12, models=1)
+    chosen = samples(browser, 1)
+    assert complaints(browser) == []
+    browser.get(storm.as_uri())
+    WebDriverWait(browser, 60).until(lambda _: is_ready(browser))
+    assert asked(browser) == ["1", "90 %", "as it comes"], "it is kept"
+    click(browser, ".fader:nth-of-type(1) button")
+    assert asked(browser) == ["1", "as it comes", "as it comes"]
+
+    show(browser, gusts)
+    assert asked(browser) == ["1", "90 %", "as it comes"]
+    simulate(browser, 12, models=1)
+    np.testing.assert_array_equal(samples(browser, 1), chosen)
+    show(browser, storm)
+    steps = f"""{{6: async () => {{
+        moveTo("{LABEL}", 1);
+        for (const place of [10, 50, 90]) moveTo("{INTENSITY}", place);
+        await new Promise((resolve) => setTimeout(resolve, 600));
+    }}}}"""
+    simulate(browser, 24, steps, models=1)
+    assert "moment" in text_of(browser, ".said")
+    changed = samples(browser, 1)
+    assert engine(browser, "underruns") == [0] and complaints(browser) == []
+    show(browser, storm)
+    simulate(browser, 24, models=1)
+    plain = samples(browser, 1)
+    assert np.abs(plain[: len(chosen)] - chosen).max() > 0.01
+    rate_hz = 16000
+    np.testing.assert_array_equal(changed[: 6 * rate_hz], plain[: 6 * rate_hz])
+    # Within seconds it is what was chosen.
+    late, before, held = (spectrum_db(each) for each in (changed[14 * rate_hz :], plain[: 6 * rate_hz], chosen))
+    assert np.abs(late - held).mean() < 0.2 * np.abs(before - held).mean()
+    # No click and no hole, wherever it goes over.
+    largest = max(np.abs(np.diff(each, axis=0)).max() for each in (plain, chosen))
+    assert np.abs(np.diff(changed, axis=0)).max() < 1.5 * largest
+    powers = (changed[rate_hz:][: 22 * rate_hz].reshape(44, -1) ** 2).mean(axis=1)
+    assert powers.min() > 0.02 * np.median(powers)
+
+
+def spectrum_db(x):
+    """Levels of bands of the mean of both channels."""
+    _, power = scipy.signal.welch(x.mean(axis=1), nperseg=256)
+    return 10 * np.log10(power[1:-1])
+
+
+def asked(browser):
+    """What the page shows of the first model: the value of its label, and what a screen reader says of its faders."""
+    label = find(browser, LABEL).get_attribute("value")
+    return [label, *(find(browser, each).get_attribute("aria-valuetext") for each in (INTENSITY, BRIGHTNESS))]
+
+
 # The file.
 
 
@@ -383,6 +471,89 @@ def test_files_are_whole_or_not_there(models, night, tmp_path, monkeypatch):
     page.write(models, out, overwrite=True)
     # The same models, the same bytes.
     assert out.read_bytes() == night.read_bytes() and os.listdir(tmp_path) == ["night.html"]
+
+
+@pytest.fixture
+def listening(storms):
+    """The path of a model that listens."""
+    return str(storms[0].parent / "storm")
+
+
+def headers_of(text):
+    return json.loads(Elements(text).found["models"][1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "label", "measures"),
+    [
+        ({"label": "gusts"}, [0, 1, 0], [None, None]),
+        ({"label": "#0:1,waves:3", "brightness": "0"}, [0.25, 0, 0.75], [None, 0]),
+        ({"intensity": "0.3"}, None, [0.3, None]),
+    ],
+)
+def test_what_a_page_begins_with(listening, tmp_path, verb, asked, label, measures):
+    flags = [f"--{name}={text}" for name, text in asked.items()]
+    verb("export", listening, "--format=web", f"--out={tmp_path / 'storm.html'}", *flags)
+    (header,) = headers_of((tmp_path / "storm.html").read_text())
+    assert header["begin"] == {"label": label, "measures": measures}
+
+
+def test_what_a_page_of_measures_alone_begins_with(tmp_path):
+    config = Config(
+        data_slice_len=4096,
+        data_sample_rate=16000,
+        wavegan_dim=2,
+        wavegan_latent_dim=10,
+        data_conditions=("brightness", "level"),
+    )
+    path = random_generators.share(tmp_path / "storm", config)
+    (header,) = headers_of(page.build([path], asked=RenderSettings(intensity="0.7")).decode())
+    assert header["begin"] == {"label": None, "measures": [None, 0.7]} and header["labels"] == header["shares"] == []
+    assert header["measures"] == ["brightness", "intensity"]
+
+
+def test_what_a_page_cannot_begin_with(models, listening, tmp_path, verb, monkeypatch):
+    monkeypatch.setattr(page, "_pack", lambda *arguments: pytest.fail("the models were packed"))
+    out = f"--out={tmp_path / 'storm.html'}"
+    for paths, flags, words in (
+        (
+            [listening],
+            ["--label=hail"],
+            "must be one that the model has learned: #0 drops, #1 gusts, #2 waves",
+        ),
+        ([listening], ["--label=gusts; waves"], "--label of a page must be one label or mix, which is held"),
+        ([listening], ["--label=0=gusts; 60=waves"], "--label of a page must be one label or mix, which is held"),
+        (
+            [listening],
+            ["--intensity=0:0.2,600:0.9"],
+            "--intensity of a page must be a number from 0 to 1, which is held",
+        ),
+        ([listening], ["--brightness=curve.csv"], r"--brightness of a page must be .* Received: 'curve\.csv'"),
+        ([listening], ["--intensity=1.2"], "--intensity of a page must be a number from 0 to 1"),
+        ([listening], ["--intensity=nan"], "--intensity of a page must be a number from 0 to 1"),
+        (
+            [listening, models[0]],
+            ["--label=gusts"],
+            "--label needs a model that has learned labels, and .*rain",
+        ),
+        (
+            models[:1],
+            ["--intensity=0.5"],
+            "--intensity needs a model that has learned it, with --data",
+        ),
+    ):
+        for call in (["export", *paths, "--format=web", out], ["play", *paths, "--noopen"]):
+            with pytest.raises(UserError, match=words) as error:
+                verb(*call, *flags)
+            assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="--label has an effect with --format web alone"):
+        verb("export", listening, "--format=onnx", f"--out={tmp_path / 'a.onnx'}", "--label=gusts")
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_asked_is_the_page_as_it_was(listening, tmp_path, verb):
+    verb("export", listening, "--format=web", f"--out={tmp_path / 'storm.html'}", "--label=")
+    assert (tmp_path / "storm.html").read_bytes() == page.build([listening])
 
 
 @pytest.mark.parametrize("name", ["night.htm", "night", "night.html.txt", "", "folder.html", "nowhere/night.html"])
@@ -626,8 +797,13 @@ def test_odd_settings_that_are_kept(browser, night):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
-def test_nothing_is_cut_off(browser, night, width):
-    show(browser, night, width=width)
+def test_nothing_is_cut_off(browser, night, storms, width):
+    for path in (night, storms[0]):
+        show(browser, path, width=width)
+        check_that_nothing_is_cut_off(browser, width)
+
+
+def check_that_nothing_is_cut_off(browser, width):
     script = """
 return [...document.querySelectorAll("main *")].filter((each) => {
   const { left, right, width } = each.getBoundingClientRect();
@@ -657,3 +833,78 @@ def test_pictures_stand_still_for_those_who_want_it(browser, night):
         assert not changes
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.slow
+def test_odd_things_asked_that_are_kept(browser, storms):
+    storm, gusts = storms
+    own = {"label": gusts_begin(gusts)["label"], "measures": [0.9, None]}
+    for path, stored, expected in (
+        (storm, 3, ["", *FREE]),
+        (storm, {"label": 7, "faders": "loud"}, ["", *FREE]),
+        (storm, {"label": "mix", "faders": [2, None, 5]}, ["", *FREE]),
+        (storm, {"label": "01", "faders": ["0.5", -1]}, ["", *FREE]),
+        (storm, {"label": 2, "faders": [0.25]}, ["2", "25 %", "as it comes"]),
+        # What a page begins with goes before what was kept of another one.
+        (gusts, {"label": "2", "faders": [0.25, None]}, ["1", "90 %", "as it comes"]),
+        (gusts, {"label": "2", "faders": [0.25, None], "begin": own}, ["2", "25 %", "as it comes"]),
+    ):
+        show(browser, path)
+        script = """
+const [key] = Object.keys(localStorage);
+localStorage.setItem(key, JSON.stringify({ channels: [{ asked: arguments[0] }] }));
+"""
+        browser.execute_script(script, stored)
+        browser.refresh()
+        WebDriverWait(browser, 60).until(lambda _: is_ready(browser))
+        assert asked(browser) == expected, stored
+        click(browser, "#play")
+        wait_for_text(browser, "#status", "Playing")
+        assert text_of(browser, ".said") == "" and complaints(browser) == []
+
+
+FREE = ["as it comes", "as it comes"]
+
+
+def gusts_begin(path):
+    (header,) = headers_of(path.read_text())
+    return header["begin"]
+
+
+@pytest.mark.slow
+def test_a_mix_that_a_page_begins_with_is_a_choice_of_its_own(browser, listening, tmp_path):
+    path = tmp_path / "mix.html"
+    page.write([listening], path, asked=RenderSettings(label="drops:1,waves:3"))
+    show(browser, path)
+    options = browser.execute_script(f"return [...document.querySelector('{LABEL}').options].map(({{ text }}) => text)")
+    assert options == ["as in the recordings", "drops 25 %, waves 75 %", "drops", "gusts", "waves"]
+    assert asked(browser)[0] == "mix"
+    assert browser.execute_script("return player.page._held(0)") == {"label": [0.25, 0, 0.75], "measures": [None, None]}
+    find(browser, LABEL).send_keys("as in")
+    assert browser.execute_script("return player.page._held(0)") == {"label": None, "measures": [None, None]}
+    find(browser, LABEL).send_keys(Keys.END)
+    assert browser.execute_script("return player.page._held(0)") == {"label": [0, 0, 1], "measures": [None, None]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 1280])
+def test_many_labels(browser, tmp_path, width):
+    names = (*(f"label {each} {'of a long name ' * 5}" for each in range(399)), "<b>&amp;</b></script> last")
+    config = Config(
+        data_slice_len=4096,
+        data_sample_rate=16000,
+        wavegan_dim=2,
+        wavegan_latent_dim=10,
+        label_names=names,
+        label_shares=(1 / 400,) * 400,
+        data_conditions=("brightness",),
+    )
+    path = tmp_path / "many.html"
+    page.write([random_generators.share(tmp_path / "many", config)], path)
+    show(browser, path, width=width)
+    check_that_nothing_is_cut_off(browser, width)
+    find(browser, LABEL).send_keys("<b>")
+    assert find(browser, LABEL).get_attribute("value") == "399"
+    click(browser, "#play")
+    wait_for_text(browser, "#status", "Playing")
+    assert text_of(browser, ".said") == "" and complaints(browser) == []

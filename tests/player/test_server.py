@@ -251,7 +251,7 @@ def test_the_verb(built, verb, monkeypatch, tmp_path):
     thread = visit(look)
     said = verb("play", "rain", "fire", "--checkpoint", "7", "--port", port)
     thread.join()
-    assert built == [(["rain", "fire"], 7)] and seen == [PAGE]
+    assert built == [(["rain", "fire"], 7, None)] and seen == [PAGE]
     assert said == f"page      http://127.0.0.1:{port}/ until Ctrl-C\nstopped\n"
     with socket.create_server(("127.0.0.1", port)):
         pass

@@ -1,5 +1,7 @@
 """The page makes the sound that generate.py makes."""
 
+import dataclasses
+import itertools
 import types
 
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 import scipy.signal
 import soxr
 import tensorflow as tf
-from random_generators import SHAPES, random_network
+from random_generators import SHAPES, Trained, random_inputs, random_network
 from synthesis import Synthesis
 
+from wavegan_asmr.config import Config
+from wavegan_asmr.families.wavegan.family import WaveGAN
+from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.networks.layers import LatentSeeds, NoiseInput
 from wavegan_asmr.player import packing
 from wavegan_asmr.rendering.arrangement import Arrangement
@@ -21,7 +26,14 @@ from wavegan_asmr.rendering.settings import RenderSettings
 from wavegan_asmr.rendering.startle_guard import StartleGuard
 from wavegan_asmr.rendering.traits import Traits
 
-QUICK = ("all", "even post-filter, stereo", "wide")
+QUICK = (
+    "all",
+    "even post-filter, stereo",
+    "labels",
+    "labels and a measure, bands, post-filter",
+    "labels and measures, batchnorm",
+    "wide",
+)
 SEED = 3
 
 
@@ -40,9 +52,31 @@ def random_latents(seed, line, index, latent_dim):
 def test_latent_vectors_are_those_of_numpy(synthesis):
     numbers = [0, 1, 2**31, 2**32 - 1, 2**32, PILOT + 7, 2**53 - 1]
     of = [(seed, line, index) for seed in [*numbers, 2**63 - 1] for line in (0, 1, 2**32) for index in numbers]
-    synthesis.run("latents", of=[(str(seed), line, index) for seed, line, index in of], latent_dim=5)
+    header = {"latent_dim": 5}
+    synthesis.run("inputs", of=[(str(seed), line, index) for seed, line, index in of], header=header)
     expected = np.concatenate([random_latents(*each, 5) for each in of])
-    np.testing.assert_array_equal(synthesis.read("latents"), expected)
+    np.testing.assert_array_equal(synthesis.read("inputs"), expected)
+
+
+@pytest.mark.parametrize(("labels", "measures"), [(3, 2), (300, 0), (0, 1)])
+def test_what_is_listened_to_is_drawn_as_the_family_does(synthesis, labels, measures):
+    names = tuple(f"label {each}" for each in range(labels))
+    weights = np.random.default_rng(0).uniform(0, 1, labels)
+    shares = tuple((weights / max(weights.sum(), 1)).tolist())
+    config = Config(
+        wavegan_latent_dim=5,
+        label_names=names,
+        label_shares=shares,
+        data_conditions=tuple(MEASURES)[:measures],
+    )
+    header = {"latent_dim": 5, "labels": names, "shares": shares, "measures": list(MEASURES)[:measures]}
+    of = [(SEED, line, index) for line in (0, 1) for index in [*range(500), 2**27, PILOT + 7]]
+    synthesis.run("inputs", of=[(str(seed), line, index) for seed, line, index in of], header=header)
+    expected = np.concatenate([WaveGAN().draw(config, np.random.default_rng(each), 1) for each in of])
+    np.testing.assert_array_equal(synthesis.read("inputs").reshape(expected.shape), expected)
+    if labels:
+        drawn = expected[:, 5 : 5 + labels].mean(axis=0)
+        np.testing.assert_allclose(drawn, np.array(shares) / sum(shares), atol=0.06)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -208,12 +242,15 @@ def test_correlation(synthesis):
 def test_pieces_are_those_of_keras(synthesis, shape, is_fast):
     network = random_network(**SHAPES[shape])
     facts, weights = packing.pack_network(network)
-    z = np.random.default_rng(1).uniform(-1, 1, [3, network.input_shape[1]]).astype(np.float32)
-    expected = network(z, training=False).numpy()
+    generator = Trained(network)
+    inputs, config = random_inputs(generator, 3), generator.config
+    expected = network(inputs, training=False).numpy()
     _, slice_len, channels = expected.shape
-    header = facts | {"slice_len": slice_len, "channels": channels, "latent_dim": z.shape[1]}
+    header = facts | {"slice_len": slice_len, "channels": channels, "latent_dim": config.wavegan_latent_dim}
+    if config.given_dim:
+        header |= {"labels": config.label_names, "measures": config.data_conditions}
     kernel = synthesis.kernel() if is_fast else None
-    answer = synthesis.run("generate", {"weights": weights, "z": z}, header=header, kernel=kernel)
+    answer = synthesis.run("generate", {"weights": weights, "inputs": inputs}, header=header, kernel=kernel)
     assert answer["isFast"] == is_fast
     # In half precision samples are 1e-3 apart in any case.
     np.testing.assert_allclose(synthesis.read("pieces").reshape(expected.shape), expected, atol=1e-5)
@@ -225,7 +262,7 @@ def test_a_kernel_that_does_not_run_is_done_without(synthesis, tmp_path):
     facts, weights = packing.pack_network(network)
     (tmp_path / "kernel.wasm").write_bytes(b"\0asm\1\0\0\0 unknown")
     header = facts | {"slice_len": 4096, "channels": 1, "latent_dim": 10}
-    arrays = {"weights": weights, "z": np.zeros(10, np.float32)}
+    arrays = {"weights": weights, "inputs": np.zeros(10, np.float32)}
     assert synthesis.run("generate", arrays, header=header, kernel=str(tmp_path / "kernel.wasm")) == {"isFast": False}
 
 
@@ -301,6 +338,7 @@ STEREO = {"slice_len": 65536, "channels": 2, "bands": 4}
     [
         pytest.param(16000, {"slice_len": 16384}, 6, True, id="mono"),
         pytest.param(16000, {"slice_len": 16384}, 6, False, id="plain", marks=pytest.mark.slow),
+        pytest.param(8000, {"slice_len": 16384, "labels": 3, "measures": 2}, 6, True, id="listening"),
         pytest.param(44100, STEREO, 6, True, id="stereo", marks=pytest.mark.slow),
         pytest.param(4000, {"slice_len": 16384}, 3, False, id="gains within pieces", marks=pytest.mark.slow),
     ],
@@ -417,3 +455,102 @@ def test_far_pieces_are_others_altogether(synthesis, rain):
         np.testing.assert_array_equal(np.float32(piece["z"]), random_latents(SEED, 0, piece["index"], 2))
     again, _ = run_line(synthesis, rain, [far, far, seconds])
     assert all(piece["index"] >= 2**27 for piece in again[1:])
+
+
+# Labels and measures.
+
+
+@pytest.fixture(scope="module")
+def storm():
+    return pack(packed.varied_generator(16000, slice_len=16384, labels=3, measures=2))
+
+
+HELD = {"label": [0, 0.25, 0.75], "measures": [0.9, None]}
+
+
+def test_what_is_held_is_that_of_generate(synthesis, storm):
+    """The line of a label and a fader, of which no piece would be taken if it had to be as most are."""
+    accept = storm.header["accept"] | {"allowed_db": -1.0}
+    model = types.SimpleNamespace(**vars(storm) | {"header": storm.header | {"accept": accept}})
+    with pytest.raises(RuntimeError, match="none of 200 pieces"):
+        run_line(synthesis, model, [1000])
+    pieces, x = run_line(synthesis, model, [20 * 16000], kernel=synthesis.kernel(), held=HELD)
+    arrangement = arrange(storm, 16000, label="#1:0.25,#2:0.75", intensity="0.9")
+    (voice,) = arrangement.voices
+    # Faulty ones are left out.
+    voice.acceptance = dataclasses.replace(voice.acceptance, allowed_db=np.inf)
+    composition = arrangement.part([voice], [storm.header["gain_db"]], None)
+    expected = composition.mix(0, 20 * 16000)
+    assert [piece["index"] for piece in pieces] == [piece.index for piece in composition.used]
+    np.testing.assert_allclose(x, expected, atol=5e-3 * expected.std())
+    given = np.array([piece["given"] for piece in pieces], np.float32)
+    np.testing.assert_array_equal(given[:, :4], np.float32([[0, 0.25, 0.75, 0.9]] * len(pieces)))
+    assert given[:, 4].std() > 0.1, "brightness is as it comes"
+
+
+def test_faulty_pieces_are_left_out_of_what_is_held(synthesis, storm):
+    weights = (0 * storm.weights).astype(np.float32)
+    model = types.SimpleNamespace(**vars(storm) | {"weights": weights})
+    with pytest.raises(RuntimeError, match="none of 200 pieces"):
+        run_line(synthesis, model, [1000], held=HELD)
+
+
+def test_what_is_held_while_it_sounds(synthesis, storm):
+    second = 16000
+    calls = [5 * second, {"held": HELD}, 5 * second, {"held": {"label": None, "measures": [None, None]}}, 5 * second]
+    pieces, x = run_line(synthesis, storm, calls)
+    plain, x_plain = run_line(synthesis, storm, [15 * second])
+    np.testing.assert_array_equal(x[: 5 * second], x_plain[: 5 * second])
+    # One more was chosen when the last one was taken.
+    begun, ended = (sum(piece["start"] < end for piece in pieces) + 1 for end in (5 * second, 10 * second))
+    assert pieces[:begun] == pieces_but_ends(plain[:begun], pieces)
+    assert ended - begun >= 5 and len(pieces) - ended >= 5
+    for number, piece in enumerate(pieces):
+        drawn = draw(storm, piece["index"])
+        if begun <= number < ended:
+            drawn[2:6] = [0, 0.25, 0.75, 0.9]
+        np.testing.assert_array_equal(np.float32(piece["z"] + piece["given"]), drawn)
+
+
+def draw(model, index):
+    generator = model.generator
+    return generator.draw(np.random.default_rng([SEED, 0, index]), 1)[0]
+
+
+def test_near_pieces_have_the_label_of_the_one_that_sounds_and_what_is_held_later_goes_before(synthesis, storm):
+    second = 16000
+    nothing = {"label": None, "measures": [None, None]}
+    calls = [
+        3 * second,
+        {"mode": "near"},
+        4 * second,
+        {"held": nothing | {"measures": [0.9, None]}},
+        4 * second,
+        {"held": HELD},
+        4 * second,
+        {"held": nothing},
+        4 * second,
+        {"mode": "far"},
+        4 * second,
+    ]
+    pieces, _ = run_line(synthesis, storm, calls)
+    sounding = [piece for piece in pieces if piece["start"] <= 3 * second][-1]["given"]
+    ends = [sum(piece["start"] < end * second for piece in pieces) + 1 for end in (3, 7, 11, 15, 19, 100)]
+    near, louder, labelled, freed, far = (pieces[a:b] for a, b in itertools.pairwise(ends))
+
+    def check(pieces, label, measures):
+        assert len(pieces) >= 3
+        for piece in pieces:
+            drawn = draw(storm, piece["index"])[2:]
+            between = 0.65 * np.array(sounding) + 0.35 * drawn
+            of = {"sounding": sounding, "drawn": drawn, "between": between}
+            expected = [*(label if isinstance(label, list) else of[label][:3])]
+            expected += [of[each][3 + i] if isinstance(each, str) else each for i, each in enumerate(measures)]
+            np.testing.assert_allclose(piece["given"], expected, atol=1e-6)
+
+    check(near, "sounding", ["between", "between"])
+    check(louder, "sounding", [0.9, "between"])
+    check(labelled, HELD["label"], [0.9, "between"])
+    check(freed, "drawn", ["drawn", "between"])
+    check(far, "drawn", ["drawn", "drawn"])
+    assert all(piece["index"] >= 2**26 for piece in far)

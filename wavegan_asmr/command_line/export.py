@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from wavegan_asmr.command_line import checkpoints, run
+from wavegan_asmr.command_line import checkpoints, play, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.exporters import EXPORTERS, PRECISIONS
+from wavegan_asmr.rendering.settings import RenderSettings
 from wavegan_asmr.settings import Settings, setting
 
 USAGE = """A trained generator for other programs, or a page that plays some of them for ever.
@@ -13,6 +14,7 @@ USAGE = """A trained generator for other programs, or a page that plays some of 
     wavegan export TRAIN_DIR --format litert --out rain.tflite
     wavegan export TRAIN_DIR --format saved_model --out rain/
     wavegan export RAIN FIRE WAVES --format web --out night.html
+    wavegan export TRAIN_DIR --format web --label rain --intensity 0.3 --out night.html    begins with that
 
 Shared models do as well. What is written is run by its own runtime and compared with TensorFlow.
 """
@@ -34,7 +36,7 @@ class ExportSettings(Settings):
     overwrite: bool = setting(False, "Replace what is there.")
 
 
-SETTINGS = (ExportSettings, checkpoints.ONE)
+SETTINGS = (ExportSettings, checkpoints.ONE, play.ASKED)
 
 
 def main(arguments, flags):
@@ -49,11 +51,18 @@ def main(arguments, flags):
         raise UserError(f"export --format {settings.format} takes {takes}. Received: {' '.join(arguments)!r}.")
     if is_page and "precision" in flags.given(ExportSettings):
         raise UserError(f"--precision has no effect with --format {_WEB}, whose weights are float16; leave it out.")
+    asked = play.read_asked(flags)
+    if asked and not is_page:
+        name = next(iter(flags.given(RenderSettings)))
+        raise UserError(
+            f"--{name} has an effect with --format {_WEB} alone; models in other formats take it as an input, "
+            "leave it out."
+        )
     run.start_tensorflow(use_gpus=False)
     if is_page:
         from wavegan_asmr.player import page
 
-        page.write(arguments, settings.out, checkpoint, settings.overwrite)
+        page.write(arguments, settings.out, checkpoint, settings.overwrite, asked)
         return
     from wavegan_asmr.exchange import export
 

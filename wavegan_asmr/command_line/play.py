@@ -6,6 +6,7 @@ import webbrowser
 
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.rendering.settings import RenderSettings
 from wavegan_asmr.settings import Settings, setting
 
 USAGE = """Opens a page in the browser that plays trained models for ever, with a mixer and a sleep timer; until Ctrl-C.
@@ -13,6 +14,7 @@ USAGE = """Opens a page in the browser that plays trained models for ever, with 
     wavegan play TRAIN_DIR
     wavegan play RAIN FIRE WAVES --checkpoint best
     wavegan play TRAIN_DIR --port 8000 --noopen
+    wavegan play TRAIN_DIR --label rain --intensity 0.3    begins with that, of a model that listens to it
 
 Shared models do as well. The page as a file: wavegan export RAIN FIRE --format web --out night.html
 """
@@ -33,7 +35,16 @@ class PlaySettings(Settings):
     open: bool = setting(True, "Open the page in the browser.")
 
 
-SETTINGS = (PlaySettings, checkpoints.ONE)
+ASKED = (RenderSettings, ("label", "intensity", "brightness"))
+"""What the page begins with."""
+
+SETTINGS = (PlaySettings, checkpoints.ONE, ASKED)
+
+
+def read_asked(flags):
+    """Returns what the page begins with, `RenderSettings`, or None."""
+    given = flags.given(RenderSettings)
+    return RenderSettings(**given) if given else None
 
 
 def main(arguments, flags):
@@ -42,6 +53,7 @@ def main(arguments, flags):
             f"play takes one or more TRAIN_DIRs: wavegan play ./rain ./fire. Received: {' '.join(arguments)!r}."
         )
     settings, checkpoint = flags.read(PlaySettings), checkpoints.read(flags)["checkpoint"]
+    asked = read_asked(flags)
     from wavegan_asmr.player import server
 
     # A port that is taken is said before the models are packed.
@@ -49,7 +61,7 @@ def main(arguments, flags):
         run.start_tensorflow(use_gpus=False)
         from wavegan_asmr.player import page
 
-        listening.show(page.build(arguments, checkpoint))
+        listening.show(page.build(arguments, checkpoint, asked))
         print(f"page      {listening.url} until Ctrl-C", flush=True)
         if settings.open:
             # A browser of the terminal is waited for.

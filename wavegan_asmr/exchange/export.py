@@ -101,11 +101,10 @@ def _writing(final):
 
 def _compare(generator, exporter, path, precision):
     """Returns how far the sound of the format's runtime is from TensorFlow's, a line; refuses what is too far."""
-    if exporter.is_plain:
-        inputs = plain_model.draw_inputs(generator, _COMPARED)
-    else:
-        inputs = {"z": generator.draw(np.random.default_rng(0), _COMPARED)}
-    expected = generator.generate(inputs["z"])
+    # Labels and places of measures are random, too.
+    drawn = generator.draw(np.random.default_rng(0), _COMPARED)
+    inputs = plain_model.split(generator, drawn) if exporter.is_plain else {"z": drawn}
+    expected = generator.generate(drawn)
     error = exporter.run(path, inputs) - expected
     largest = float(np.abs(error).max())
     if largest == 0:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from wavegan_asmr.exchange.plain_model import PlainModel, facts_of
+from wavegan_asmr.networks import conditioning
 from wavegan_asmr.networks.layers import POWER_FLOOR
 from wavegan_asmr.sound.quiet import quiet
 
@@ -25,8 +26,9 @@ _ACTIVATIONS = {
 def write(generator, path, precision):
     """Writes a model of LiteRT, whose signature `serving_default` makes one clip at a time.
 
-    Its inputs are `z`, float32 `[1, latent_dim]` in [-1, 1], and of a generator with noise `noise_0`, `noise_1`, ...,
-    float32 `[1, positions, channels]`, uniform in -sqrt(3) to sqrt(3). Its output is `audio`, float32
+    Its inputs are `z`, float32 `[1, latent_dim]` in [-1, 1]; of a generator that listens `given`, float32 `[1, labels +
+    measures]`, weights of labels that sum to 1, then places of measures in [0, 1]; and of one with noise `noise_0`,
+    `noise_1`, ..., float32 `[1, positions, channels]`, uniform in -sqrt(3) to sqrt(3). Its output is `audio`, float32
     `[1, samples, channels]` in [-1, 1].
 
     Args:
@@ -77,24 +79,28 @@ class _Module(tf.Module):
     def __init__(self, plain):
         super().__init__()
         self._dense, self._positions, self._operations = plain.dense, plain.positions, plain.operations
+        self._labels = plain.labels
 
     @tf.function
-    def generate(self, z, *noises):
-        dense, noises = self._dense, list(noises)
-        x = tf.nn.relu(tf.matmul(z, dense.matrix[0]) + dense.bias)
-        x = tf.reshape(x, [1, self._positions, -1])
+    def generate(self, z, *others):
+        dense, others, given = self._dense, list(others), None
+        x = tf.matmul(z, dense.matrix[0]) + dense.bias
+        if dense.embedding is not None:
+            given = conditioning.expand(others.pop(0), self._labels)
+            x += tf.matmul(given, dense.embedding)
+        x = tf.reshape(tf.nn.relu(x), [1, self._positions, -1])
         for operation in self._operations:
             if operation.noise:
                 scale, *relative = operation.noise_scales
                 if relative:
                     scale += relative[0] * tf.sqrt(tf.reduce_mean(x * x, axis=2, keepdims=True) + POWER_FLOOR)
-                x += noises.pop(0) * scale
-            x = _apply(x, operation)
+                x += others.pop(0) * scale
+            x = _apply(x, operation, given)
         return {"audio": x}
 
 
-def _apply(x, operation):
-    """An operation: `[1, length, inputs]` -> `[1, length * stride, outputs]`."""
+def _apply(x, operation, given):
+    """An operation: `[1, length, inputs]`, and `[1, width]` or None -> `[1, length * stride, outputs]`."""
     taps, length = len(operation.matrix), x.shape[1]
     x = tf.pad(x, [[0, 0], [operation.before, taps - 1 - operation.before], [0, 0]])
     parts = tf.split(x, operation.groups, axis=2)
@@ -102,6 +108,8 @@ def _apply(x, operation):
     x = tf.concat([tf.reshape(part, [1, length * operation.stride, -1]) for part in parts], axis=2)
     if operation.bias is not None:
         x += operation.bias
+    if operation.given_scales is not None:
+        x *= 1 + tf.matmul(given, operation.given_scales)
     return _ACTIVATIONS[operation.activation](x)
 
 

@@ -20,7 +20,7 @@ def draw(z, index, shape, bits=32):
     """Draws what `networks.layers.NoiseInput` draws, before it is scaled.
 
     Args:
-        z: float32 array `[n, latent_dim]`, latent vectors.
+        z: float32 array `[n, latent_dim]`, latent vectors, without what a model listens to besides.
         index: Integer, the number of the layer.
         shape: Two integers, positions and channels, of an even product.
         bits: 16 or 32, random ones of each number: `wavegan_genr_noise_bits` of config.json.

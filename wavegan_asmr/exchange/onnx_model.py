@@ -7,6 +7,7 @@ import numpy as np
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.plain_model import PlainModel, facts_of, noise_name
+from wavegan_asmr.networks.conditioning import KNOTS
 from wavegan_asmr.networks.layers import POWER_FLOOR
 
 OPSET = 17
@@ -16,9 +17,10 @@ _LARGEST_INT8 = 127
 def write(generator, path, precision):
     """Writes a model of ONNX.
 
-    Its inputs are `z`, float32 `[batch, latent_dim]` in [-1, 1], and of a generator with noise `noise_0`, `noise_1`,
-    ..., float32 `[batch, positions, channels]`, uniform in -sqrt(3) to sqrt(3). Its output is `audio`, float32
-    `[batch, samples, channels]` in [-1, 1].
+    Its inputs are `z`, float32 `[batch, latent_dim]` in [-1, 1]; of a generator that listens `given`, float32 `[batch,
+    labels + measures]`, weights of labels that sum to 1, then places of measures in [0, 1]; and of one with noise
+    `noise_0`, `noise_1`, ..., float32 `[batch, positions, channels]`, uniform in -sqrt(3) to sqrt(3). Its output is
+    `audio`, float32 `[batch, samples, channels]` in [-1, 1].
 
     Args:
         generator: `families.generators.Generator`.
@@ -33,14 +35,18 @@ def write(generator, path, precision):
     graph = _Graph(onnx, precision)
     plain = PlainModel(generator)
     dense, positions = plain.dense, plain.positions
+    given = _expand(graph, plain) if "given" in plain.shapes else None
     x = graph.put("MatMul", "z", graph.weights("dense", dense.matrix[0], axis=1))
-    x = graph.put("Relu", graph.put("Add", x, graph.constant(dense.bias)))
+    x = graph.put("Add", x, graph.constant(dense.bias))
+    if given:
+        x = graph.put("Add", x, graph.put("MatMul", given, graph.weights("embedding", dense.embedding, axis=1)))
+    x = graph.put("Relu", x)
     x = graph.put("Reshape", x, graph.constant(np.array([0, positions, dense.outputs // positions])))
     x = graph.put("Transpose", x, perm=[0, 2, 1])  # [batch, channels, positions]
     for number, operation in enumerate(plain.operations):
         if operation.noise:
             x = _add_noise(graph, x, noise_name(operation), operation.noise_scales)
-        x = _apply(graph, x, f"layer_{number}", operation)
+        x = _apply(graph, x, f"layer_{number}", operation, given)
     graph.put("Transpose", x, perm=[0, 2, 1], output="audio")
     audio = {"audio": (generator.config.data_slice_len, generator.config.data_num_channels)}
     model = graph.finish(plain.shapes, audio, facts_of(generator))
@@ -68,6 +74,23 @@ def run(path, inputs):
     return session.run(["audio"], inputs)[0]
 
 
+def _expand(graph, plain):
+    """Puts `networks.conditioning.expand` into the graph; returns the name of its output, `[batch, width]`."""
+    measures = plain.shapes["given"][0] - plain.labels
+    if not measures:
+        return "given"
+
+    def cut(*bounds):
+        return graph.put("Slice", "given", *(graph.constant(np.array([each])) for each in (*bounds, 1)))
+
+    places = graph.put("Reshape", cut(plain.labels, plain.labels + measures), graph.constant(np.array([0, -1, 1])))
+    places = graph.put("Mul", places, graph.constant(np.float32(KNOTS - 1)))
+    distances = graph.put("Abs", graph.put("Sub", places, graph.constant(np.arange(KNOTS, dtype=np.float32))))
+    weights = graph.put("Relu", graph.put("Sub", graph.constant(np.float32(1)), distances))
+    weights = graph.put("Reshape", weights, graph.constant(np.array([0, KNOTS * measures])))
+    return graph.put("Concat", cut(0, plain.labels), weights, axis=1) if plain.labels else weights
+
+
 def _add_noise(graph, x, name, scales):
     """Adds an input, noise, to `[batch, channels, positions]`; see `networks.layers.add_noise`."""
     scale, *relative = [graph.constant(each[:, None]) for each in scales]
@@ -79,8 +102,15 @@ def _add_noise(graph, x, name, scales):
     return graph.put("Add", x, graph.put("Mul", noise, scale))
 
 
-def _apply(graph, x, name, operation):
-    """Puts an operation into the graph: `[batch, inputs, length]` -> `[batch, outputs, length * stride]`."""
+def _apply(graph, x, name, operation, given):
+    """Puts an operation into the graph: `[batch, inputs, length]` -> `[batch, outputs, length * stride]`.
+
+    Args:
+        graph: `_Graph`.
+        x, name: Strings, what it takes, and its own name.
+        operation: `Operation`.
+        given: String, what the model listens to, see `_expand`, or None.
+    """
     taps, stride, groups, each = len(operation.matrix), operation.stride, operation.groups, operation.outputs
     kernel = np.concatenate([operation.matrix.transpose(2, 1, 0)] * groups)  # [stride * outputs, inputs / groups, taps]
     pads = [operation.before, taps - 1 - operation.before]
@@ -92,6 +122,10 @@ def _apply(graph, x, name, operation):
         x = graph.put("Reshape", x, graph.constant(np.array([0, each, -1])))
     if operation.bias is not None:
         x = graph.put("Add", x, graph.constant(operation.bias[:, None]))
+    if operation.given_scales is not None:
+        scales = graph.put("MatMul", given, graph.weights(f"{name}_scales", operation.given_scales, axis=1))
+        scales = graph.put("Add", scales, graph.constant(np.float32(1)))
+        x = graph.put("Mul", x, graph.put("Reshape", scales, graph.constant(np.array([0, each, 1]))))
     if operation.activation == "relu":
         return graph.put("Relu", x)
     if operation.activation == "tanh":

@@ -1,10 +1,9 @@
 """What a generator is to runtimes that know the usual operations alone: inputs, and facts that its file keeps.
 
-The random numbers of TensorFlow are no operations elsewhere: noise is an input, one for each layer that has some. See
-`families.wavegan.operations` for what the layers are.
+The random numbers of TensorFlow are no operations elsewhere: noise is an input, one for each layer that has some. What
+a model listens to is an input, too, beside its latent vector. See `families.wavegan.operations` for what the layers
+are.
 """
-
-import numpy as np
 
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import noise
@@ -27,8 +26,9 @@ class PlainModel:
 
     Attributes:
         dense, positions, operations: See `operations_of`.
-        shapes: Dict of the name of an input to its shape, of one clip: `z`, and `noise_0`, ... of the layers that have
-            some.
+        labels: Integer, labels that it listens to; they are the first of what is given.
+        shapes: Dict of the name of an input to its shape, of one clip: `z`, `given` where it listens to labels or
+            measures, and `noise_0`, ... of the layers that have some.
 
     Raises:
         UserError: It is of another family.
@@ -43,7 +43,11 @@ class PlainModel:
                 f"Received: {generator.train_dir}."
             )
         self.dense, self.positions, self.operations = operations_of(generator.network)
-        self.shapes, positions = {"z": (generator.config.wavegan_latent_dim,)}, self.positions
+        config = generator.config
+        self.labels = len(config.label_names)
+        self.shapes, positions = {"z": (config.wavegan_latent_dim,)}, self.positions
+        if config.given_dim:
+            self.shapes["given"] = (config.given_dim,)
         for operation in self.operations:
             if operation.noise:
                 self.shapes[noise_name(operation)] = (positions, operation.inputs)
@@ -55,19 +59,20 @@ def noise_name(operation):
     return f"noise_{operation.noise.index}"
 
 
-def draw_inputs(generator, n, seed=0):
-    """Draws latent vectors, and the very noise that the generator has for them.
+def split(generator, drawn):
+    """Parts a generator's inputs into those of a plain model, and draws the very noise that it has for them.
 
     Args:
         generator: `families.generators.Generator`.
-        n: Integer, clips.
-        seed: Integer.
+        drawn: float32 `[n, latent_dim + labels + measures]`, see `Generator.draw`.
 
     Returns:
         Dict of name to float32 array `[n, *shape]`, see `PlainModel.shapes`.
     """
-    model = PlainModel(generator)
-    inputs = {"z": generator.draw(np.random.default_rng(seed), n)}
+    model, latent_dim = PlainModel(generator), generator.config.wavegan_latent_dim
+    inputs = {"z": drawn[:, :latent_dim]}
+    if "given" in model.shapes:
+        inputs["given"] = drawn[:, latent_dim:]
     for operation in model.operations:
         if layer := operation.noise:
             name = noise_name(operation)

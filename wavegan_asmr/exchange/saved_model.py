@@ -27,8 +27,9 @@ class Infer(tf.Module):
 def write(generator, folder, precision="float32"):
     """Writes a SavedModel.
 
-    Its signature `serving_default` maps z, the generator's inputs (latent vectors float32 `[n, latent_dim]` in [-1, 1],
-    say), to `audio`, float32 `[n, samples, channels]`, and `audio_int16`, the same times 32767.
+    Its signature `serving_default` maps z, the generator's inputs as they are drawn (latent vectors float32 `[n,
+    latent_dim]` in [-1, 1], say, and behind them what the model listens to), to `audio`, float32 `[n, samples,
+    channels]`, and `audio_int16`, the same times 32767.
 
     Args:
         generator: `families.generators.Generator`.

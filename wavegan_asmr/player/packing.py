@@ -7,6 +7,7 @@ import numpy as np
 from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.wavegan.operations import operations_of
+from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.rendering.arrangement import Arrangement
 from wavegan_asmr.rendering.levelling import level
 from wavegan_asmr.rendering.pieces import CompositionError
@@ -29,17 +30,21 @@ def pack(generator):
 
             name, step, digest                what it is: strings and an integer
             sample_rate_hz, slice_len, channels, latent_dim
-            dense                             {inputs, outputs, positions}: relu(z W + b) are positions
+            labels, shares, measures          of a model that listens to some: names, how much of the recordings each
+                                              is, and the words for the faders of its measures
+            dense                             {inputs, outputs, positions}: relu(z W + b + g E) are positions; of a
+                                              model that listens {given}, too, the numbers of g
             layers                            list of {inputs, outputs, stride, taps, before, groups, bias, activation,
                                               noise}, see `families.wavegan.operations`; bias is whether there is one,
-                                              noise {index, bits, relative} or None
+                                              noise {index, bits, relative} or None; {listens} is there, and true, where
+                                              channels are multiplied by 1 + g S
             offset                            list of floats, the mean of each channel of all pieces
             accept                            {level_db, spectrum_db, allowed_db}, see `rendering.pieces.Acceptance`
             gain_db                           brings the model, in both of two channels, to -30 LUFS
             fade                              frames of the cross-fade of pieces
 
-        Bytes, float16, little-endian: W and b of the dense layer; of each layer the scales of its noise and of its
-        relative noise, M, and its bias, where it has them.
+        Bytes, float16, little-endian: W, b and E of the dense layer; of each layer the scales of its noise and of its
+        relative noise, M, its bias and S, where it has them.
 
     Raises:
         UserError: The generator is of another family, has too many channels, or makes what cannot be played; or half
@@ -70,6 +75,12 @@ def pack(generator):
         "channels": config.data_num_channels,
         "latent_dim": config.wavegan_latent_dim,
     }
+    if config.given_dim:
+        header |= {
+            "labels": [words.printable(each) for each in config.label_names],
+            "shares": list(config.label_shares),
+            "measures": [MEASURES[each].fader for each in config.data_conditions],
+        }
     try:
         return header | network | _measure(generator), halves.tobytes()
     except CompositionError as error:
@@ -113,16 +124,17 @@ def pack_network(network):
     """
     dense, positions, operations = operations_of(network)
     weights = [each for operation in (dense, *operations) for each in _weights(operation)]
+    of_given = {} if dense.embedding is None else {"given": len(dense.embedding)}
     return {
-        "dense": {"inputs": dense.inputs, "outputs": dense.outputs, "positions": positions},
+        "dense": {"inputs": dense.inputs, "outputs": dense.outputs, "positions": positions} | of_given,
         "layers": [_describe(operation) for operation in operations],
     }, np.concatenate([np.asarray(each, np.float32).ravel() for each in weights])
 
 
 def _weights(operation):
     """Returns the weights of an `Operation` in their order, a list of arrays."""
-    bias = [] if operation.bias is None else [operation.bias]
-    return [*operation.noise_scales, operation.matrix, *bias]
+    optional = (operation.bias, operation.embedding, operation.given_scales)
+    return [*operation.noise_scales, operation.matrix, *(each for each in optional if each is not None)]
 
 
 def _describe(operation):
@@ -138,4 +150,4 @@ def _describe(operation):
         "bias": operation.bias is not None,
         "activation": operation.activation,
         "noise": noise and {"index": noise.index, "bits": noise.bits, "relative": noise.is_relative},
-    }
+    } | ({} if operation.given_scales is None else {"listens": True})

@@ -1,16 +1,17 @@
 /** The strip of one model: fader, mute, solo, where its sound is to go, and its picture. */
+import { Asked } from "./asked.js";
 import { Spectrogram } from "./spectrogram.js";
-import { decibels } from "./words.js";
+import { decibels, share } from "./words.js";
 
 const SAID_MS = 12000;
 const HUES = [200, 28, 140, 265, 330, 60, 175, 300];
 
-/** Shows one model, and tells what is done to it by "change" and "steer" (detail: "near" or "far"). */
+/** Shows one model, and tells what is done to it by "change", "hold" and "steer" (detail: "near" or "far"). */
 export class Channel extends EventTarget {
   /**
    * @param {object} model - See `readModels`.
    * @param {number} index - Its number.
-   * @param {object} setting - {gainDb, isMuted, isSoloed}, which is changed here.
+   * @param {object} setting - {gainDb, isMuted, isSoloed}, and `asked` of a model that listens; it is changed here.
    */
   constructor(model, index, setting) {
     super();
@@ -36,6 +37,10 @@ export class Channel extends EventTarget {
     }
     for (const button of this.element.querySelectorAll("button")) {
       button.setAttribute("aria-label", `${button.textContent}: ${model.name}`);
+    }
+    if (setting.asked) {
+      this._asked = new Asked(model, setting.asked, find(".asked"));
+      this._asked.addEventListener("change", () => this.dispatchEvent(new Event("hold")));
     }
     this._picture = new Spectrogram(find("canvas"));
     this._show();
@@ -95,7 +100,7 @@ export class Channel extends EventTarget {
 /** Shows decibels on a fader, beside it, and to a screen reader. */
 export function showFader(fader, text, db) {
   fader.valueAsNumber = db;
-  fader.style.setProperty("--share", `${(100 * (db - fader.min)) / (fader.max - fader.min)}%`);
+  fader.style.setProperty("--share", share(fader));
   fader.setAttribute("aria-valuetext", decibels(db));
   text.textContent = decibels(db);
 }

@@ -19,15 +19,17 @@ export class Engine extends EventTarget {
   /**
    * @param {object[]} models - See `readModels`; those with a `reason` are not played.
    * @param {BaseAudioContext} context
-   * @param {object} options - seed, a whole number; gains, factors of each model; volume, a factor of all.
+   * @param {object} options - seed, a whole number; gains, factors of each model; volume, a factor of all; held, of
+   *     each model what is asked of it, see `hold`, or null.
    */
-  constructor(models, context, { seed, gains, volume }) {
+  constructor(models, context, { seed, gains, volume, held }) {
     super();
     this._models = models;
     this._context = context;
     this._seed = seed;
     this._gains = gains;
     this._volume = volume;
+    this._held = held;
     this._timerS = null;
     this._fadeOutS = 0;
     this._recordS = 0;
@@ -123,6 +125,12 @@ export class Engine extends EventTarget {
     this._workers[index]?.postMessage({ type: "steer", mode });
   }
 
+  /** Has a model go on with labels and measures that are held, see `synthesis/steering.js`. */
+  hold(index, held) {
+    this._held[index] = held;
+    this._workers[index]?.postMessage({ type: "hold", held });
+  }
+
   /** Records so many seconds, from now or from when it begins; 0 ends a recording. */
   record(seconds) {
     this._recordS = seconds;
@@ -166,7 +174,8 @@ export class Engine extends EventTarget {
     this._post({ type: "line", index, port: port2 }, [port2]);
     const { header, weights, kernel } = model;
     const { rateHz, _seed: seed } = this;
-    worker.postMessage({ type: "start", header, weights, kernel, rateHz, seed, line: index, port: port1 }, [port1]);
+    const sound = { header, weights, kernel, rateHz, seed, line: index, held: this._held[index] };
+    worker.postMessage({ type: "start", ...sound, port: port1 }, [port1]);
   }
 
   _post(message, transfer = []) {

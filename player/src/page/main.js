@@ -1,4 +1,5 @@
 /** The page: what the listener sets goes to the engine, and what the engine does is shown. */
+import { heldOf } from "./asked.js";
 import { Channel, showFader } from "./channel.js";
 import { Engine } from "./engine.js";
 import { readModels } from "./models.js";
@@ -9,6 +10,9 @@ import { clock, duration, gainOf, list } from "./words.js";
 /** Rates that every browser plays. */
 const LEAST_HZ = 8000;
 const MOST_HZ = 96000;
+
+/** Until a fader has come to rest: what it passes on its way is not wanted. */
+const REST_MS = 400;
 
 const STATUS = {
   idle: globalThis.WebAssembly ? "" : "This browser has no WebAssembly: the sound may have gaps. A newer one has it.",
@@ -42,7 +46,8 @@ class Page {
     this.engine = null;
     this._names = models.map(({ name }) => name);
     this._key = ["wavegan", ...models.map(({ header }) => String(header?.digest).slice(0, 12))].join(" ");
-    this._settings = load(this._key, models.length);
+    this._settings = load(this._key, models);
+    this._resting = models.map(() => null);
     this._channels = models.map((model, index) => this._addChannel(model, index));
     this._recording = new Recording({
       start: (seconds) => this._record(seconds),
@@ -64,6 +69,11 @@ class Page {
       this._showSilent();
       this.engine?.setGains(this._gains());
     });
+    channel.addEventListener("hold", () => {
+      this._save();
+      clearTimeout(this._resting[index]);
+      this._resting[index] = setTimeout(() => this._hold(index), REST_MS);
+    });
     channel.addEventListener("steer", ({ detail }) => this._steer(index, detail));
     element("channels").append(channel.element);
     return channel;
@@ -76,6 +86,17 @@ class Page {
     }
     this.engine.steer(index, mode);
     this._channels[index].say(mode === "near" ? "More like this, in a moment." : "Something else, in a moment.");
+  }
+
+  _hold(index) {
+    this.engine?.hold(index, this._held(index));
+    if (this.engine?.state === "playing") this._channels[index].say("Changes in a moment.");
+  }
+
+  /** What is held of a model; null of one that does not listen. */
+  _held(index) {
+    const { asked } = this._settings.channels[index];
+    return asked ? heldOf(asked, this.models[index].header) : null;
   }
 
   _gains() {
@@ -158,12 +179,15 @@ class Page {
   }
 
   _makeEngine() {
+    // It begins with what they would tell it.
+    this._resting.forEach(clearTimeout);
     const rates = this.models.filter(({ reason }) => !reason).map(({ header }) => header.sample_rate_hz);
     const sampleRate = Math.min(MOST_HZ, Math.max(LEAST_HZ, ...rates));
     const engine = new Engine(this.models, new AudioContext({ sampleRate, latencyHint: "playback" }), {
       seed: this._settings.seed,
       gains: this._gains(),
       volume: gainOf(this._settings.volumeDb),
+      held: this.models.map((_, index) => this._held(index)),
     });
     engine.setTimer(this._timerS);
     engine.setFadeOut(this._settings.fadeOutS);

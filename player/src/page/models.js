@@ -24,6 +24,9 @@ async function readModel(header, index, kernel) {
   const place = document.getElementById(`weights-${index}`);
   try {
     if (!(Number.isInteger(header.sample_rate_hz) && header.sample_rate_hz > 0)) throw new Error("its rate is missing");
+    const { labels, shares, measures } = header;
+    const isWhole = [labels, shares, measures].every(Array.isArray) && labels.length === shares.length;
+    if (labels && !isWhole) throw new Error("its labels are missing");
     const weights = decode(place.textContent);
     // It is not kept twice.
     place.textContent = "";

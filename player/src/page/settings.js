@@ -1,4 +1,5 @@
 /** What the listener has set: kept in this browser where it lets us, the seed in the address too. */
+import { within as askedWithin } from "./asked.js";
 
 const MOST_SEED = Number.MAX_SAFE_INTEGER;
 const NEW_SEEDS = 1e6;
@@ -18,19 +19,20 @@ const CHANNEL = { gainDb: [-40, 6, 0] };
  * Reads the settings of a page.
  *
  * @param {string} key - What tells this page from others of the same browser.
- * @param {number} channels - How many.
+ * @param {object[]} models - See `readModels`.
  * @returns {object} volumeDb, fadeInS, fadeOutS, timerMinutes, recordMinutes, seed, and channels, each
- *     {gainDb, isMuted, isSoloed}.
+ *     {gainDb, isMuted, isSoloed}, and `asked` of a model that listens, see `asked.js`.
  */
-export function load(key, channels) {
+export function load(key, models) {
   const stored = read(key);
   const settings = within(RANGES, stored);
   settings.timerMinutes = TIMER_MINUTES.includes(stored.timerMinutes) ? stored.timerMinutes : 0;
   settings.seed = seedOfAddress() ?? toSeed(stored.seed) ?? newSeed();
-  settings.channels = Array.from({ length: channels }, (_, index) => {
+  settings.channels = models.map(({ header }, index) => {
     const channel = stored.channels?.[index] ?? {};
     const { isMuted, isSoloed } = channel;
-    return { ...within(CHANNEL, channel), isMuted: isMuted === true, isSoloed: isSoloed === true };
+    const asked = header?.labels ? { asked: askedWithin(channel.asked ?? {}, header) } : {};
+    return { ...within(CHANNEL, channel), isMuted: isMuted === true, isSoloed: isSoloed === true, ...asked };
   });
   return settings;
 }

@@ -13,6 +13,16 @@ export function decibels(db) {
   return `${db > 0 ? "+" : db < 0 ? "\u2212" : ""}${Math.abs(db)} dB`;
 }
 
+/** A share in [0, 1]. */
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** How far a fader is from its lowest place, as CSS takes it. */
+export function share(fader) {
+  return `${(100 * (fader.value - fader.min)) / (fader.max - fader.min)}%`;
+}
+
 /** Seconds as "m:ss" or "h:mm:ss". */
 export function clock(seconds) {
   const [h, m, s] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map((each) => Math.floor(each));

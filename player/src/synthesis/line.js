@@ -7,9 +7,10 @@
  */
 import { correlation, evenness, fadeIn } from "./fades.js";
 import { StartleGuard } from "./guard.js";
-import { latents } from "./latents.js";
+import { drawInput } from "./inputs.js";
 import { amplitude, roundToEven } from "./loudness.js";
 import { Resampler } from "./resampler.js";
+import { Steering } from "./steering.js";
 import { Stretches } from "./stretches.js";
 import { distanceDb, traitsOf } from "./traits.js";
 
@@ -20,9 +21,6 @@ const SPEAKERS = 2;
 
 /** Pieces in a row that may be rejected. */
 const MOST_REJECTED = 200;
-
-/** How far from the piece that sounds "near" is, on the way to a random one. */
-const NEAR_SHARE = 0.35;
 
 /** Pieces of a stretch of indices, more than a line comes to. */
 const STRETCH = 2 ** 26;
@@ -39,17 +37,16 @@ export class Line {
    * @param {number|bigint} options.seed - An integer, at least 0.
    * @param {number} options.line - Its number among those of the seed, an integer, at least 0.
    * @param {number} options.max_jump_db - The largest rise of the short-term loudness within 3 s.
-   * @param {{z: Float32Array, share: number}|null} options.near - All pieces are near one: so far on the way from z to
-   *     a random latent vector.
+   * @param {object|null} options.held - Labels and measures that are held, see `Steering.hold`.
    */
-  constructor({ model, rate_hz: rateHz, seed, line, max_jump_db: maxJumpDb = 6, near = null }) {
+  constructor({ model, rate_hz: rateHz, seed, line, max_jump_db: maxJumpDb = 6, held = null }) {
     const { header } = model;
     const isResampled = rateHz !== header.sample_rate_hz;
     this._model = model;
     this._rateHz = rateHz;
     this._seed = seed;
     this._line = line;
-    this._near = near;
+    this._steering = new Steering(header, held);
     this._resampler = isResampled ? new Resampler(header.sample_rate_hz, rateHz) : null;
     this._pieceLen = isResampled ? this._resampler.lengthOf(header.slice_len) : header.slice_len;
     this._fade = Math.floor((this._pieceLen * header.fade) / header.slice_len);
@@ -65,7 +62,7 @@ export class Line {
     this._position = 0;
     /**
      * Pieces that began within the last minute, with what `rendering.pieces.Piece` has: index, start, correlationIn,
-     * correlationOut, gainsDb; and z, their latent vectors.
+     * correlationOut, gainsDb; and z and given, their inputs.
      */
     this.pieces = [];
   }
@@ -101,7 +98,7 @@ export class Line {
    * Changes what comes next, after the piece that is chosen already: the same calls after the same frames make the same
    * sound.
    *
-   * Near: pieces as like the one that sounds now as a third of the way to any other makes them, see `towards`. Far:
+   * Near: pieces as like the one that sounds now as a third of the way to any other makes them, see `Steering`. Far:
    * any pieces again, of another stretch of indices, so none that would have come otherwise.
    *
    * @param {{mode: "near"|"far", ago: number}} how - What sounds now has been made so many frames ago, up to a minute.
@@ -111,12 +108,17 @@ export class Line {
     this._waiting = [];
     if (mode === "near") {
       const isBegun = (piece) => piece.start <= this._position - ago;
-      const { z } = this.pieces.findLast(isBegun) ?? this.pieces[0] ?? this._upcoming;
-      this._near = { z, share: NEAR_SHARE };
+      this._steering.stayNear(this.pieces.findLast(isBegun) ?? this.pieces[0] ?? this._upcoming);
     } else {
-      this._near = null;
+      this._steering.leave();
       this._nextIndex = (Math.floor(this._nextIndex / STRETCH) + 1) * STRETCH;
     }
+  }
+
+  /** Holds labels and measures, see `Steering.hold`, in what comes after the piece that is chosen already. */
+  hold(held) {
+    this._waiting = [];
+    this._steering.hold(held);
   }
 
   /** Chooses the piece that follows another, or the first one. */
@@ -128,11 +130,12 @@ export class Line {
       const costs = this._waiting.map(({ traits }) => distanceDb(traits.headDb, last.tailDb));
       choice = costs.indexOf(Math.min(...costs));
     }
-    const [{ index, z, sound, traits }] = this._waiting.splice(choice, 1);
+    const [{ index, z, given, sound, traits }] = this._waiting.splice(choice, 1);
     this._waiting.forEach((each) => each.passed++);
     return {
       index,
       z,
+      given,
       start: last ? last.start + this._pieceLen - this._fade : -this._fade,
       correlationIn: 0,
       sound: this._resampler ? sound.map((channel) => this._resampler.resample(channel)) : sound,
@@ -140,28 +143,29 @@ export class Line {
     };
   }
 
-  /** Makes pieces until one is as most of its model are. */
+  /** Makes pieces until one is as most of its model are; where something is held, which may be far from that, any. */
   _nextGood() {
-    const { accept, latent_dim: latentDim } = this._model.header;
+    const { header } = this._model;
+    const { accept } = header;
+    const allowedDb = this._steering.isHeld ? Infinity : accept.allowed_db;
     for (let rejected = 0; rejected < MOST_REJECTED; rejected++) {
       const index = this._nextIndex++;
-      let z = latents(this._seed, this._line, index, latentDim);
-      if (this._near) z = towards(this._near.z, z, this._near.share);
-      const sound = this._make(z);
+      const { z, given } = this._steering.set(drawInput(this._seed, this._line, index, header));
+      const sound = this._make(z, given);
       const traits = traitsOf(sound, this._edge);
       const distance = Math.max(
         Math.abs(traits.levelDb - accept.level_db),
         distanceDb(traits.spectrumDb, accept.spectrum_db),
       );
-      if (!traits.isFaulty && distance <= accept.allowed_db) return { index, z, sound, traits, passed: 0 };
+      if (!traits.isFaulty && distance <= allowedDb) return { index, z, given, sound, traits, passed: 0 };
     }
     throw new Error(`none of ${MOST_REJECTED} pieces in a row is fit to be heard`);
   }
 
   /** A piece at the model's own rate, an array a channel. */
-  _make(z) {
+  _make(z, given) {
     const { channels, offset } = this._model.header;
-    const made = this._model.generate(z);
+    const made = this._model.generate(z, given);
     return offset.map((mean, c) => {
       const channel = new Float32Array(made.length / channels);
       for (let i = 0; i < channel.length; i++) channel[i] = made[i * channels + c] - mean;
@@ -207,20 +211,3 @@ export class Line {
 }
 
 const multiplyBy = (factors) => (each, i) => each * factors[i];
-
-/**
- * A latent vector on the way from one to another, as `rendering.inputs.slerp`: it turns, and keeps its length. A mean
- * of both would be shorter, and its piece softer and plainer than those of either.
- */
-function towards(a, b, share) {
-  const dot = (x, y) => x.reduce((sum, each, i) => sum + each * y[i], 0);
-  const lengthA = Math.sqrt(dot(a, a));
-  const lengthB = Math.sqrt(dot(b, b));
-  const angle = Math.acos(Math.min(1, Math.max(-1, dot(a, b) / (lengthA * lengthB))));
-  if (angle < 1e-4) return a;
-  const length = (1 - share) * lengthA + share * lengthB;
-  const weightA = (length * Math.sin((1 - share) * angle)) / (lengthA * Math.sin(angle));
-  const weightB = (length * Math.sin(share * angle)) / (lengthB * Math.sin(angle));
-  // Between two corners of the cube an arc leaves it.
-  return a.map((each, i) => Math.min(1, Math.max(-1, weightA * each + weightB * b[i])));
-}

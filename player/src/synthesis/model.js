@@ -1,4 +1,4 @@
-/** A packed generator: latent vectors -> pieces of sound. `player.packing` in Python says what its header holds. */
+/** A packed generator: inputs -> pieces of sound. `player.packing` in Python says what its header holds. */
 import { drawNoise, seedOf } from "./philox.js";
 import { PANEL, makeProduct } from "./product.js";
 
@@ -28,11 +28,13 @@ const ACTIVATIONS = {
 class Stage {
   /**
    * @param {object} layer - Of the header.
+   * @param {number} given - Numbers of what it listens to, or 0.
    * @param {number} length - Positions of its input.
    * @param {function(number): number} take - Takes a count of numbers from the memory; returns where they begin.
    */
-  constructor(layer, length, take) {
+  constructor(layer, given, length, take) {
     Object.assign(this, layer);
+    this.given = given;
     this.length = length;
     this.groupInputs = layer.inputs / layer.groups;
     this.groupOutputs = layer.outputs / layer.groups;
@@ -47,14 +49,16 @@ class Stage {
     this.biases = take(this.columns);
   }
 
-  /** Numbers that `load` takes: of the noise, the matrix and the bias. */
+  /** Numbers that `load` takes: of the noise, the matrix, the bias and what is listened to. */
   get counts() {
     const noise = this.noise ? (this.noise.relative ? 2 : 1) : 0;
-    return [noise * this.inputs, this.taps * this.groupInputs * this.width, this.bias ? this.groupOutputs : 0];
+    const matrix = this.taps * this.groupInputs * this.width;
+    return [noise * this.inputs, matrix, this.bias ? this.groupOutputs : 0, this.given * this.outputs];
   }
 
   /** Lays out its weights, arrays of `counts`. */
-  load(numbers, noise, matrix, bias) {
+  load(numbers, noise, matrix, bias, ofGiven) {
+    this.ofGiven = ofGiven;
     this.scales = noise.subarray(0, this.inputs);
     this.relativeScales = noise.subarray(this.inputs);
     const rows = this.taps * this.groupInputs;
@@ -67,11 +71,27 @@ class Stage {
         }
       }
     }
-    if (this.bias) {
-      for (let column = 0; column < this.columns; column++) {
-        numbers[this.biases + column] = bias[column % this.groupOutputs];
-      }
+    this.ownBias = bias;
+    if (this.bias) this.setBias(numbers, bias);
+  }
+
+  /** Sets the bias, of each of its outputs. */
+  setBias(numbers, bias) {
+    for (let column = 0; column < this.columns; column++) {
+      numbers[this.biases + column] = bias[column % this.groupOutputs];
     }
+  }
+
+  /** Numbers, one an output, to which what it makes of what is listened to is added: Float32Array `[outputs]`. */
+  listen(numbers, given) {
+    const sums = Float32Array.from(numbers);
+    given.forEach((weight, row) => {
+      // Most are zero: of labels all but one.
+      if (weight === 0) return;
+      const first = row * this.outputs;
+      for (let i = 0; i < sums.length; i++) sums[i] += weight * this.ofGiven[first + i];
+    });
+    return sums;
   }
 
   /** Where in memory a channel of the first position of its input lies. */
@@ -112,12 +132,12 @@ export class Model {
       size += Math.ceil(count / LINE) * LINE;
       return size - Math.ceil(count / LINE) * LINE;
     };
-    const { inputs, outputs, positions } = header.dense;
+    const { inputs, outputs, positions, given = 0 } = header.dense;
     const dense = { inputs, outputs, stride: 1, taps: 1, before: 0, groups: 1, bias: true, activation: "relu" };
-    this._stages = [new Stage(dense, 1, take)];
+    this._stages = [new Stage(dense, given, 1, take)];
     let length = positions;
     for (const layer of header.layers) {
-      this._stages.push(new Stage(layer, length, take));
+      this._stages.push(new Stage(layer, layer.listens ? given : 0, length, take));
       length *= layer.stride;
     }
     this._connect(take);
@@ -149,14 +169,17 @@ export class Model {
    * Makes a piece.
    *
    * @param {Float32Array} z - `[latent_dim]`.
+   * @param {Float32Array|null} given - `[labels + measures]`, of a model that listens.
    * @returns {Float32Array} `[slice_len * channels]`, the channels of a frame side by side, in [-1, 1].
    */
-  generate(z) {
+  generate(z, given = null) {
     const numbers = this._numbers;
+    const expanded = given && this._expand(given);
     const output = new Float32Array(this.header.slice_len * this.header.channels);
     numbers.set(z, this._stages[0].input);
     let seed = null;
     this._stages.forEach((stage, i) => {
+      const scales = this._listen(stage, i, expanded);
       if (stage.noise) stage.addNoise(numbers, (seed ??= seedOf(z)));
       for (let group = 0; group < stage.groups; group++) {
         this._multiply(
@@ -168,16 +191,46 @@ export class Model {
           stage.length / stage.folds,
           stage.k,
           stage.columns,
-          stage.isDirect && stage.activation === "relu",
+          stage.isDirect && stage.activation === "relu" && !scales,
         );
       }
-      if (!stage.isDirect) this._pass(stage, this._stages[i + 1], output);
+      if (!stage.isDirect) this._pass(stage, this._stages[i + 1], output, scales);
+      else if (scales) this._scale(stage, scales);
     });
     return output;
   }
 
+  /** What linear layers take of it: weights of labels, and of the knots next to each measure's place. */
+  _expand(given) {
+    const { labels, measures, dense } = this.header;
+    const knots = (dense.given - labels.length) / measures.length;
+    const weightOf = (place, k) => Math.max(0, 1 - Math.abs((knots - 1) * place - k));
+    const weights = (place) => Array.from({ length: knots }, (_, k) => weightOf(place, k));
+    return [...given.subarray(0, labels.length), ...[...given.subarray(labels.length)].flatMap(weights)];
+  }
+
+  /** Has a stage listen: its bias is set, or the scales of its channels are returned. */
+  _listen(stage, number, given) {
+    if (!stage.given) return null;
+    if (number > 0) return stage.listen(new Float32Array(stage.outputs).fill(1), given);
+    stage.setBias(this._numbers, stage.listen(stage.ownBias, given));
+    return null;
+  }
+
+  /** Scales the channels of a product that is the next stage's input already, and rectifies it. */
+  _scale(stage, scales) {
+    const numbers = this._numbers;
+    const activate = ACTIVATIONS[stage.activation];
+    const { outputs, product } = stage;
+    for (let frame = product; frame < product + stage.length * stage.stride * outputs; frame += outputs) {
+      for (let channel = 0; channel < outputs; channel++) {
+        numbers[frame + channel] = activate(scales[channel] * numbers[frame + channel]);
+      }
+    }
+  }
+
   /** Passes the product of a stage through its activation, to the next stage or to the output. */
-  _pass(stage, next, output) {
+  _pass(stage, next, output, scales) {
     const numbers = this._numbers;
     const activate = ACTIVATIONS[stage.activation];
     const target = next ? numbers : output;
@@ -187,8 +240,9 @@ export class Model {
       const group = Math.floor(channel / stage.groupOutputs);
       let from = stage.product + group * stage.length * stage.width + (channel % stage.groupOutputs);
       let to = next ? next.placeOf(channel) : channel;
+      const scale = scales ? scales[channel] : 1;
       for (let frame = 0; frame < frames; frame++) {
-        target[to] = activate(numbers[from]);
+        target[to] = activate(scale * numbers[from]);
         from += stage.groupOutputs;
         to += hop;
       }

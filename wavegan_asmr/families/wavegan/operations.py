@@ -8,6 +8,9 @@ and y `[length, stride * outputs]` is, row by row, `[length * stride, outputs]`.
 memory one after the other, so it is one matrix product with rows that overlap. Transposed convolutions, convolutions of
 what is repeated, the post-filter (stride 1) and the synthesis of a filter bank (stride: its bands, a group a channel,
 of all the same M) all are of that form. Batch normalization goes into M and the bias.
+
+Where a generator listens to labels and measures, g `[width]` being what `conditioning.expand` makes of them, the first
+operation adds g @ E, and others multiply the channels of what they make by 1 + g @ S, before their activations.
 """
 
 import dataclasses
@@ -16,7 +19,8 @@ import keras
 import numpy as np
 
 from wavegan_asmr.networks import filter_bank
-from wavegan_asmr.networks.layers import NoiseInput, RepeatedConv1D, StridedConv1DTranspose
+from wavegan_asmr.networks.conditioning import LISTENING
+from wavegan_asmr.networks.layers import ChannelScale, NoiseInput, RepeatedConv1D, StridedConv1DTranspose
 
 
 @dataclasses.dataclass
@@ -31,6 +35,8 @@ class Operation:
         noise: `NoiseInput` before it, or None.
         noise_scales: Tuple of float32 `[inputs]`, the scales of that noise and, where there is some, of that in
             proportion.
+        embedding: float32 `[width, outputs]`, E of what is listened to, or None.
+        given_scales: float32 `[width, outputs]`, S of what is listened to, or None.
     """
 
     matrix: np.ndarray
@@ -41,6 +47,8 @@ class Operation:
     activation: str = "none"
     noise: NoiseInput | None = None
     noise_scales: tuple = ()
+    embedding: np.ndarray | None = None
+    given_scales: np.ndarray | None = None
 
     @property
     def inputs(self):
@@ -60,6 +68,8 @@ class Operation:
         self.matrix = self.matrix * np.tile(scale, self.matrix.shape[2] // len(scale))
         repeats = len(self.bias) // len(scale)
         self.bias = self.bias * np.tile(scale, repeats) + np.tile(shift, repeats)
+        if self.embedding is not None:
+            self.embedding = self.embedding * np.tile(scale, repeats)
 
 
 def operations_of(network):
@@ -74,8 +84,12 @@ def operations_of(network):
     """
     dense, positions, operations, noise = None, None, [], None
     for layer in network.layers:
-        if isinstance(layer, keras.layers.Dense):
+        if isinstance(layer, keras.layers.Dense) and layer.name.startswith(LISTENING):
+            dense.embedding = _numpy(layer.kernel)
+        elif isinstance(layer, keras.layers.Dense):
             last = dense = Operation(_numpy(layer.kernel)[None], _numpy(layer.bias))
+        elif isinstance(layer, ChannelScale):
+            last.given_scales = _numpy(layer.kernel)
         elif isinstance(layer, keras.layers.Reshape):
             positions = layer.target_shape[0]
         elif isinstance(layer, NoiseInput):

@@ -1,8 +1,6 @@
 /**
- * Latent vectors of pieces: those of `rendering.inputs.Inputs`, of which this is NumPy's part, bit for bit.
- *
- * `numpy.random.default_rng([seed, line, index]).uniform(-1, 1, n)`: SeedSequence makes the state of PCG64 (O'Neill
- * 2014, XSL-RR 128/64) of the three integers.
+ * Random numbers of pieces, bit for bit NumPy's: SeedSequence makes the state of PCG64 (O'Neill 2014, XSL-RR 128/64) of
+ * three integers.
  */
 
 const POOL_SIZE = 4;
@@ -11,15 +9,14 @@ const MASK_64 = (1n << 64n) - 1n;
 const MASK_128 = (1n << 128n) - 1n;
 
 /**
- * The latent vector of a piece.
+ * The numbers of `numpy.random.default_rng([seed, line, index]).random(n)`, one after the other.
  *
  * @param {number|bigint} seed - An integer, at least 0.
  * @param {number} line - An integer, at least 0.
  * @param {number} index - Of the piece, an integer from 0 to 2^53 - 1.
- * @param {number} latentDim
- * @returns {Float32Array} `[latentDim]`, in [-1, 1].
+ * @returns {function(): number} The next number, in [0, 1).
  */
-export function latents(seed, line, index, latentDim) {
+export function randomNumbers(seed, line, index) {
   const words = stateOf([seed, line, index].flatMap(toWords));
   // NumPy puts pairs of words together from the lower one, and pairs of those from the upper one.
   const [stateHigh, stateLow, streamHigh, streamLow] = [0, 2, 4, 6].map(
@@ -31,13 +28,13 @@ export function latents(seed, line, index, latentDim) {
     state = (state * PCG_MULTIPLIER + increment) & MASK_128;
   };
   step();
-  return Float32Array.from({ length: latentDim }, () => {
+  return () => {
     step();
     const folded = (state >> 64n) ^ (state & MASK_64);
     const turn = state >> 122n;
     const word = ((folded >> turn) | (folded << (64n - turn))) & MASK_64;
-    return -1 + (2 * Number(word >> 11n)) / 2 ** 53;
-  });
+    return Number(word >> 11n) / 2 ** 53;
+  };
 }
 
 /** An integer as words of 32 bits, the lowest first. */
