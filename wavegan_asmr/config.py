@@ -182,6 +182,12 @@ class Config(Settings):
         "those of the recordings; 0 for none.",
         at_least=0,
     )
+    wavegan_genr_likeness: float = _training(
+        0.0,
+        "Weight, in what the generator learns from, of how alike slices of a batch are sample by sample, beyond what "
+        "recordings are; 0 for none.",
+        at_least=0,
+    )
     wavegan_clip: float = _training(0.01, "Largest weight of the discriminator (wgan).", at_least=1e-9, at_most=1000)
     wavegan_genr_lr: float | None = _training(
         None, "Learning rate of the generator; default: the loss's own.", at_least=0, at_most=1000

@@ -56,12 +56,26 @@ def test_distances_of_sets(comparison):
 def test_distances_of_neighbours_are_relative_to_those_of_recordings():
     """Slices on a line, at distances that are known."""
     log_mels = np.array([[0.0], [1.0], [3.0]], np.float16)
-    slices = Measured(np.zeros([3, 2]), log_mels, {})
+    slices = Measured(np.zeros([3, 2]), log_mels, {}, np.zeros([3, 2]))
     x = Comparison(slices, np.zeros([3, 2]), [np.array([4.0, 0.5, 6.0]), np.array([9.0, 9.0, 0.1])], np.full(7, 2.0))
     assert METRICS["diversity"].compute(x)[0] == pytest.approx(np.mean([1, 1, 2]) / 2)
     assert METRICS["memorisation"].compute(x)[0] == pytest.approx(np.mean([4, 0.5, 6]) / 2)
     # Half of the recordings' own distance is 1, and a copy of either set is one.
     assert METRICS["copies"].compute(x)[0] == pytest.approx(2 / 3)
+
+
+def test_likeness_is_the_share_that_all_slices_have_in_common():
+    """Whatever their levels; of independent noise one over the root of the samples that are compared."""
+    random = np.random.default_rng(0)
+    common, own = random.normal(size=[1, 9000, 2]), random.normal(size=[60, 9000, 2])
+    for share in (0.0, 0.3, 0.9):
+        x = (np.sqrt(share) * common + np.sqrt(1 - share) * own) * random.uniform(0.01, 0.3, [60, 1, 1])
+        # Half of them upside down.
+        x[::2] *= -1
+        slices = Measured(np.zeros([60, 2]), np.zeros([60, 2]), {}, features.waveform(x).astype(np.float16))
+        found, _ = METRICS["likeness"].compute(Comparison(slices, np.zeros([2, 2]), [], np.zeros(2)))
+        assert found == pytest.approx(np.hypot(share, 1 / 64), abs=0.02)
+    assert np.isfinite(features.waveform(np.zeros([2, 100, 1]))).all()
 
 
 def test_the_table_of_the_docs_has_a_row_for_each():

@@ -25,11 +25,13 @@ class Measured:
         embeddings: float64 `[n, dim]`, see `features.embed`.
         log_mels: float16 `[n, frames * bands]`, see `features.log_mel`.
         facts: Dict of float64 `[n]`, see `features.measure`.
+        waveforms: float16 `[n, m]`, see `features.waveform`.
     """
 
     embeddings: np.ndarray
     log_mels: np.ndarray
     facts: dict
+    waveforms: np.ndarray
 
 
 @one_thread
@@ -57,11 +59,12 @@ def measure(read, n, sample_rate_hz, advance=lambda count: None):
                 parts.append(waiting.popleft().result())
             advance(len(x))
         parts.extend(each.result() for each in waiting)
-    embeddings, log_mels, facts = zip(*parts)
+    embeddings, log_mels, facts, waveforms = zip(*parts)
     return Measured(
         np.concatenate(embeddings),
         np.concatenate(log_mels),
         {name: np.concatenate([part[name] for part in facts]) for name in facts[0]},
+        np.concatenate(waveforms),
     )
 
 
@@ -82,4 +85,4 @@ def nearest(queries, candidates=None):
 def _measure_chunk(x, sample_rate_hz):
     log_mels = features.log_mel(x, sample_rate_hz).reshape(len(x), -1).astype(np.float16)
     facts = features.measure(x, sample_rate_hz)
-    return features.embed(x, sample_rate_hz), log_mels, facts
+    return features.embed(x, sample_rate_hz), log_mels, facts, features.waveform(x).astype(np.float16)

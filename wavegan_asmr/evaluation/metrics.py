@@ -106,6 +106,13 @@ def _ndb(x):
     return distances.ndb(scaled_real, scaled, bins), None
 
 
+def _likeness(x):
+    slices = x.slices.waveforms.astype(np.float32)
+    squares = (slices @ slices.T) ** 2
+    np.fill_diagonal(squares, 0)
+    return float(np.sqrt(squares.sum() / (len(slices) * (len(slices) - 1)))), None
+
+
 def _copies(x):
     return _mean(np.min(x.to_real, axis=0) < _COPY_RATIO * np.quantile(x.own, _COPY_QUANTILE))
 
@@ -148,6 +155,13 @@ METRICS = {
         "distance to the next of its own; far below the recordings': few sounds",
         "mean distance of a slice to the nearest of its own set",
         lambda x: _mean(nearest(x.slices.log_mels)[0] / x.unit),
+        is_compared=True,
+    ),
+    "likeness": Metric(
+        "how alike slices are sample by sample; above the recordings': the same samples come again in every piece",
+        "root mean square of the correlations of all pairs of slices, of differences of the 4096 samples in the middle",
+        _likeness,
+        lower_is_better=True,
         is_compared=True,
     ),
     "memorisation": Metric(

@@ -18,6 +18,9 @@ NOISE_LEAST_FLOORS = 3
 COLLAPSED_RATIO = 0.5
 """A diversity below this share of the recordings' own is a collapse to few sounds."""
 
+LIKENESS_MARGIN = 0.1
+"""A correlation of slices so far above the recordings' is heard as the same again and again in a long file."""
+
 COPIES_MOST = 0.05
 """A larger share of copies than this is no chance."""
 
@@ -55,6 +58,10 @@ def judge(rows, frechet_to_noise):
     if diversity.value < COLLAPSED_RATIO * diversity.floor:
         rule = f"the diversity is {_beside(diversity)}, less than {COLLAPSED_RATIO} of it"
         found.append(("collapsed to few sounds", rule))
+    likeness = row["likeness"]
+    if likeness.value > likeness.floor + LIKENESS_MARGIN:
+        rule = f"the correlation of slices is {_beside(likeness)}, more than {LIKENESS_MARGIN} higher"
+        found.append(("repeats itself", rule))
     if copies.value > COPIES_MOST:
         rule = f"{copies.value:.0%} of the slices are copies of recorded ones, more than {COPIES_MOST:.0%}"
         found.append(("copies training data", rule))

@@ -36,6 +36,7 @@ _BANDS, _GROUPS = 20, 4
 _MIN_LAG, _MAX_LAG_S = 50, 0.25
 _SILENT_POWER, _MOST_BALANCE_DB = 1e-12, 20
 _FINE_SMOOTHED, _FINE_FLOOR = 101, 1e-12
+_WAVEFORM_LEN, _LEAST_NORM = 4096, 1e-6
 
 
 def log_mel(x, sample_rate_hz):
@@ -198,6 +199,22 @@ def health(x, sample_rate_hz):
         "highs_db": _db(highs),
         "flatness": np.exp(np.log(spectrum).mean(axis=1)) / spectrum.mean(axis=1),
     }
+
+
+def waveform(x):
+    """Describes each slice by its samples, so that what is the same sound anew is told from the same samples.
+
+    Args:
+        x: float32 `[n, samples, channels]`.
+
+    Returns:
+        float32 `[n, m]` of length 1, the 4096 samples in the middle of the slice, or those there are: differences of
+        neighbors, so that low frequencies, few as they are, do not decide alone.
+    """
+    steps = np.diff(x.mean(axis=2), axis=1)
+    first = max(0, (steps.shape[1] - _WAVEFORM_LEN) // 2)
+    middle = steps[:, first : first + _WAVEFORM_LEN]
+    return middle / np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), _LEAST_NORM)
 
 
 def measure(x, sample_rate_hz):

@@ -150,7 +150,7 @@ class AdversarialTrainer(GradientDescent):
             d_fake = self.discriminate(fake, shuffle_seed[None], given)
             d_real = self.discriminate(self.see(real), shuffle_seed[None], given) if self.loss.compares else None
             loss = self.loss.generator_loss(d_fake, d_real)
-            compared, metrics = self.compare(audio, real, place)
+            compared, metrics = self.compare(audio, fake, real, place)
             loss += compared
             scaled_loss = loss * self.scale(self.generator_optimizer)
         norm = self.minimize(tape, scaled_loss, self.generator, self.generator_optimizer)
@@ -212,12 +212,12 @@ class AdversarialTrainer(GradientDescent):
         """
         raise NotImplementedError
 
-    def compare(self, audio, real, place):
+    def compare(self, audio, fake, real, place):
         """What the generator learns from besides the game.
 
         Args:
-            audio: float32 `[batch, samples, channels]`, see `make`.
-            real: float32 of the same shape, or None.
+            audio, fake: float32 `[batch, samples, channels]`, and what is seen of it, see `make`.
+            real: float32 of the shape of `audio`, or None.
             place: Scalar in [0, 1], drawn anew for each update.
 
         Returns:

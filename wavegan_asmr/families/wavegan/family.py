@@ -14,7 +14,7 @@ class WaveGAN(GAN):
     name = "wavegan"
     words = "a GAN of raw audio, the paper's"
     sizes = ("wavegan_dim", "train_batch_size", "wavegan_latent_dim", "wavegan_kernel_len", "data_slice_len")
-    metrics = GAN.metrics | {"texture": "texture"}
+    metrics = GAN.metrics | {"texture": "texture", "likeness": "likeness"}
     listens = True
 
     def settle(self, config, given):
@@ -33,7 +33,8 @@ class WaveGAN(GAN):
         return taps + config.given_dim * grid, grid, length * (channels + widths[0] // 4)
 
     def needs_recordings(self, config):
-        return config.wavegan_genr_texture > 0 or config.given_dim > 0 or super().needs_recordings(config)
+        is_compared = config.wavegan_genr_texture > 0 or config.wavegan_genr_likeness > 0
+        return is_compared or config.given_dim > 0 or super().needs_recordings(config)
 
     def receptive_field(self, config):
         return config.wavegan_bands * wavegan.receptive_field(seen_shape(config)[0], config.wavegan_kernel_len)

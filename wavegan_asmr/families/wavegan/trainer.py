@@ -7,6 +7,7 @@ import tensorflow as tf
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families.adversarial.trainer import AdversarialTrainer, mean_power
 from wavegan_asmr.networks import conditioning, filter_bank, texture
+from wavegan_asmr.networks.likeness import likeness
 
 _MEASURED = 256
 """Slices of which the levels of bands, and measures that are listened to, are measured."""
@@ -24,9 +25,10 @@ class WaveGANTrainer(AdversarialTrainer):
 
     def __init__(self, config, strategy):
         super().__init__(config, strategy)
-        if config.wavegan_genr_texture and self.replica_batch_size < 2:
+        compared = [name for name in ("wavegan_genr_texture", "wavegan_genr_likeness") if getattr(config, name)]
+        if compared and self.replica_batch_size < 2:
             raise UserError(
-                "--wavegan_genr_texture compares the slices of a batch: --train_batch_size must be at least 2 on each "
+                f"--{compared[0]} compares the slices of a batch: --train_batch_size must be at least 2 on each "
                 f"device. Received: {self.replica_batch_size}."
             )
         self._bank = None
@@ -96,9 +98,13 @@ class WaveGANTrainer(AdversarialTrainer):
         inputs = [x, shuffle_seeds] if given is None else [x, shuffle_seeds, given]
         return self.discriminator(inputs, training=True)
 
-    def compare(self, audio, real, place):
-        """The texture, see `texture.distance`."""
-        if not self.config.wavegan_genr_texture or real is None:
-            return super().compare(audio, real, place)
-        distance = texture.distance(audio, real, mean_power(real), self.config.data_sample_rate, place)
-        return self.config.wavegan_genr_texture * distance, {"texture": distance}
+    def compare(self, audio, fake, real, place):
+        """The texture, see `texture.distance`, and likeness."""
+        config, loss, metrics = self.config, 0.0, {}
+        if config.wavegan_genr_texture:
+            metrics["texture"] = texture.distance(audio, real, mean_power(real), config.data_sample_rate, place)
+            loss += config.wavegan_genr_texture * metrics["texture"]
+        if config.wavegan_genr_likeness:
+            metrics["likeness"] = likeness(fake)
+            loss += config.wavegan_genr_likeness * tf.nn.relu(metrics["likeness"] - likeness(self.see(real)))
+        return loss, metrics
