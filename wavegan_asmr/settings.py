@@ -125,7 +125,8 @@ def check(field, value):
         return None
     if is_tuple:
         if not isinstance(value, list | tuple):
-            raise UserError(f"--{field.name} must be a list of numbers, as 0,-6. Received: {shorten(value)}.")
+            what = "words, as a,b" if kind is str else "numbers, as 0,-6"
+            raise UserError(f"--{field.name} must be a list of {what}. Received: {shorten(value)}.")
         return tuple(_check_one(field, kind, each) for each in value)
     return _check_one(field, kind, value)
 

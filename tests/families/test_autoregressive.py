@@ -209,7 +209,7 @@ def test_a_tone_is_learned(name):
     """What repeats takes fewer bits than its samples by themselves."""
 
     class Tone:
-        slice_len, channels, error, per_epoch = 4096, 1, None, 1
+        slice_len, channels, error, per_epoch, label_names = 4096, 1, None, 1, ()
 
         def read(self, first, count):
             phases = np.random.default_rng(first).uniform(0, 2 * np.pi, [count, 1])

@@ -231,6 +231,6 @@ def test_a_folder_of_folders_is_told_that_one_model_learns_them_all(tmp_path, ca
     printed = capsys.readouterr().out
     note = "note      one model learns the recordings of all 2 folders; for one of its own: --data_dir "
     # Quoted, to be pasted.
-    note += f"'{tmp_path}/my sounds/rain'\n"
+    note += f"'{tmp_path}/my sounds/rain'; to ask it for one of them: --data_labels folder\n"
     assert (note in printed) == is_told
     assert ("note" in printed) == is_told

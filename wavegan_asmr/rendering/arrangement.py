@@ -84,7 +84,7 @@ class Arrangement:
             )
         at_once = min(_MOST_AT_ONCE, max(1, _SAMPLES_AT_ONCE // config.data_slice_len))
         hop_s = config.slice_s - fade_s
-        steering = Steering(config, settings, generator.train_dir.path)
+        steering = Steering(config, settings, str(generator.train_dir))
         inputs = Inputs(
             draw,
             settings.seed,
