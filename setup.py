@@ -14,7 +14,7 @@ setup(
     py_modules=["wavegan", "loader"],
     packages=find_packages(include=["wavegan_asmr", "wavegan_asmr.*"]),
     package_data={f"wavegan_asmr.{wing}": ["*.jinja"] for wing in ("cases", "evaluation", "exchange")}
-    | {"wavegan_asmr.player": ["*.html"]},
+    | {"wavegan_asmr.listening_tests": ["*.css", "*.jinja", "*.js"], "wavegan_asmr.player": ["*.html"]},
     entry_points={"console_scripts": ["wavegan = wavegan_asmr.command_line.main:main"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",

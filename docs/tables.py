@@ -8,7 +8,7 @@ import pathlib
 import re
 
 from wavegan_asmr.classification.settings import InceptionSettings, LabelSettings
-from wavegan_asmr.command_line import backup, cases, check, export, flags, play, push, share, train
+from wavegan_asmr.command_line import backup, cases, check, export, flags, listen_test, play, push, share, train
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
@@ -86,6 +86,7 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS if kind != "found"} 
         OutputSettings, RenderSettings, AgainSettings, chosen=lambda field: field.name != "seconds"
     ),
     "flags-evaluate": lambda: _flags(EvaluationSettings),
+    "flags-listen-test": lambda: _flags(listen_test.ListenTestSettings),
     "flags-classify": lambda: _flags(LabelSettings),
     "flags-incept": lambda: _flags(InceptionSettings),
     "flags-cases": lambda: _flags(cases.CasesSettings),

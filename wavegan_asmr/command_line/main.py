@@ -18,6 +18,7 @@ VERBS = {
     "play": ("play", "a page in the browser that plays trained models for ever"),
     "evaluate": ("evaluate", "how good a model is, what is wrong, whether it copies; the best checkpoint"),
     "repeats": ("repeats", "how much of a long sound file comes again"),
+    "listen-test": ("listen_test", "a page for blind listening tests, and what listeners' ratings come to"),
     "classify": ("classify", "train a classifier of labelled sounds"),
     "incept": ("incept", "inception score of each checkpoint, by that classifier"),
     "share": ("share", "make of a training a model to share: its generator and a card"),
