@@ -26,6 +26,8 @@ from wavegan_asmr.families import family_of
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.rendering import blocks, formats, levelling
 from wavegan_asmr.rendering.encoding import Output
+from wavegan_asmr.rendering.writing import Seams
+from wavegan_asmr.sound import repetition
 from wavegan_asmr.train_dir import Best, TrainDir
 from wavegan_asmr.training import loop
 
@@ -412,6 +414,105 @@ def test_manifest_and_picture(generate, models):
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", picture[16:24])
     assert width > 800 and height > 400
+
+
+# What the manifest promises.
+
+
+def quietest_lufs(x, rate_hz):
+    """Of 3 s, one every 100 ms, by pyloudnorm's filter."""
+    for stage in pyloudnorm.Meter(rate_hz)._filters.values():
+        x = stage.passband_gain * scipy.signal.lfilter(stage.b, stage.a, x, axis=0)
+    hop = rate_hz // 10
+    hops = (x[: len(x) // hop * hop] ** 2).reshape(-1, hop, x.shape[1]).mean(axis=1).sum(axis=1)
+    return -0.691 + 10 * np.log10(np.convolve(hops, np.ones(30) / 30, "valid"))
+
+
+@pytest.mark.parametrize("flags", [["--fade_in_s=2", "--fade_out_s=3", "--candidates=2"], [*QUICK_LOOP, "--loop"]])
+def test_the_quietest_3_seconds_between_the_fades(generate, rain, flags):
+    path = generate(rain, LENGTH, *flags)
+    x, rate_hz = soundfile.read(path, always_2d=True)
+    every = quietest_lufs(x, rate_hz)
+    expected = every.min() if "--loop" in flags else every[20:-30].min()
+    assert read_manifest(path)["result"]["quietest_lufs"] == pytest.approx(expected, abs=0.05)
+    assert "--loop" in flags or expected > every.min() + 1
+
+
+def test_there_is_no_quietest_stretch_of_a_short_file(generate, rain):
+    path = generate(rain, f"--minutes={4 / 60}", *QUICK)
+    assert read_manifest(path)["result"]["quietest_lufs"] is None
+
+
+@pytest.mark.parametrize("fade", [0, 2000])
+def test_seams_that_are_heard_are_told(fade):
+    """Of pieces that are as loud as each other, and of those that are not, joined without care."""
+    random, length = np.random.default_rng(0), 12000
+    starts = range(1000, 120_000, length)
+    seams, heard = Seams(16000, fade), Seams(16000, fade)
+    for _ in range(30):
+        x = random.normal(0, 0.1, [130_000, 2]).astype(np.float32)
+        seams.add(x, list(starts))
+        for start in list(starts)[::2]:
+            x[start + fade // 2 : start + fade // 2 + length] *= 0.1
+        heard.add(x, list(starts))
+    even, figures = seams.figures(), heard.figures()
+    assert even["seam_change_db"] == pytest.approx(even["other_change_db"], abs=0.3)
+    assert figures["seam_change_db"] > figures["other_change_db"] + 5
+    assert Seams(16000, fade).figures() == {"seam_change_db": None, "other_change_db": None}
+
+
+@pytest.mark.parametrize("layout", ["sequence", "mix"])
+def test_seams_are_measured(generate, models, layout):
+    path = generate(models / "rain", models / "waves", "--minutes=1", *QUICK, f"--layout={layout}")
+    result = read_manifest(path)["result"]
+    assert 0 < result["other_change_db"] < 20 and 0 < result["seam_change_db"] < 20
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "asmr.wav",
+        "asmr.opus",
+        *(pytest.param(f"asmr.{each}", marks=pytest.mark.slow) for each in ("flac", "ogg", "mp3", "m4a")),
+    ],
+)
+def test_how_much_comes_again(run_here, rain, tmp_path, name):
+    """What `wavegan repeats` says of the finished file."""
+    line = ["generate.py", rain, LENGTH, *QUICK, "--measure_repeats", "--sample_rate=48000", "--out", tmp_path / name]
+    process = run_here(*line)
+    assert process.returncode == 0, process.stderr
+    found = repetition.measure(tmp_path / name)
+    result = read_manifest(tmp_path / name)["result"]
+    assert result["repeats"] == {f"{length:g}": share for length, share in found.shares.items()}
+    assert result["longest_repeat_s"] == found.longest_s
+    assert result["repeats_in_2_s"] == found.periodic
+    said = [line for line in process.stderr.splitlines() if line.startswith("repeats   of it comes again: ")]
+    assert len(said) == 1 and f"{found.shares[0.5]:.1%} in stretches of 0.5 s" in said[0]
+
+
+def test_nothing_else_changes_where_it_is_measured(generate, rain):
+    path = generate(rain, f"--minutes={3 / 60}", *QUICK, "--measure_repeats")
+    assert read_manifest(path)["result"]["repeats"] is None
+    plain = generate(rain, f"--minutes={3 / 60}", *QUICK, name="plain.wav")
+    assert plain.read_bytes() == path.read_bytes()
+
+
+def test_repeats_are_told_of_a_file_only(mistake, rain, generate):
+    assert "--measure_repeats tells it in the manifest" in mistake(rain, LENGTH, "--measure_repeats", "--out=-")
+    path = generate(rain, LENGTH, *QUICK)
+    assert "--measure_repeats has no effect" in mistake("--from", path, "--measure_repeats", "--out", "b.wav")
+
+
+def test_ctrl_c_while_it_is_measured(run_here, monkeypatch, rain, tmp_path):
+    def interrupt(path, advance):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(repetition, "measure", interrupt)
+    line = ["generate.py", rain, LENGTH, *QUICK, "--measure_repeats", "--out", tmp_path / "asmr.wav"]
+    assert run_here(*line).stderr.endswith("stopped\n")
+    assert not list(tmp_path.iterdir())
+    assert run_here(*line, "--keep_partial").returncode == 0
+    assert read_manifest(tmp_path / "asmr.wav")["result"]["repeats"] is None
 
 
 # A stretch again.

@@ -86,13 +86,23 @@ def test_manifest_has_the_keys_of_earlier_ones(written):
     assert list(values) == ["sound", *OLD] and values["sound"] == "long.wav"
     # The checkpoint is in `models`, and where the file was is over.
     assert set(OLD["settings"]) - set(values["settings"]) == {"checkpoint", "overwrite", "keep_partial"}
-    for name in ("joining", "result"):
-        assert list(values[name]) == list(OLD[name])
+    assert list(values["joining"]) == list(OLD["joining"])
+    # What later versions know of a file comes after it.
+    assert list(values["result"])[: len(OLD["result"])] == list(OLD["result"])
     for name in ("models", "pieces"):
         assert list(values[name][0]) == list(OLD[name][0])
 
 
 # What is read.
+
+
+def test_an_earlier_manifest_promises_less(tmp_path):
+    path = tmp_path / "night.json"
+    path.write_text(json.dumps(OLD))
+    result = manifest.read(path).result
+    assert result.lufs == OLD["result"]["lufs"]
+    assert {result.quietest_lufs, result.seam_change_db, result.other_change_db, result.longest_repeat_s} == {None}
+    assert result.repeats is None and result.repeats_in_2_s is None
 
 
 def test_settings_of_other_versions(written, again):
@@ -130,6 +140,9 @@ def test_settings_of_other_versions(written, again):
         ("frames", -1, "frames must be 1 to 1e+15. Received: -1"),
         ("frames", None, "frames must be a number"),
         ("result.frames", 10**9, "result.frames must be 0 to 40000"),
+        ("result.repeats", [], "result.repeats: expected"),
+        ("result.repeats", {"0.5": "all"}, "result.repeats"),
+        ("result.quietest_lufs", "soft", "result.quietest_lufs: expected"),
         ("joining.fade", 3000, "shorter than two fades of 3000"),
         ("joining.fade", 4096, "shorter than two fades of 4096"),
         ("joining.fade", -1, "joining.fade must be 0 to"),

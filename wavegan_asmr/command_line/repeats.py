@@ -10,7 +10,8 @@ USAGE = """How much of a long sound comes again: the share of a file in stretche
     wavegan repeats night.flac
     wavegan repeats night.flac recut.flac loop.mp3
 
-A stretch comes again where the same samples do, whatever their level; that something sounds alike does not count.
+A stretch comes again where the same samples do, whatever their level; that something sounds alike does not count. What
+comes again within 2 s already, such as a hum or a clock, or a model whose pieces are all the same, is told apart.
 """
 
 SETTINGS = ()
@@ -24,8 +25,8 @@ def main(arguments, flags):
             raise UserError(f"repeats takes sound files. Received: {path!r}, which is none.")
     from wavegan_asmr.sound.repetition import LENGTHS_S
 
-    heads = [f"{length:g} s" for length in LENGTHS_S]
-    print(f"{'length':>8}{''.join(f'{head:>8}' for head in heads)}  file", flush=True)
+    heads = [*(f"{length:g} s" for length in LENGTHS_S), "in 2 s"]
+    print(f"{'length':>8}{''.join(f'{head:>10}' for head in heads)}  file", flush=True)
     for path in arguments:
         _show(path)
 
@@ -45,7 +46,7 @@ def _show(path):
         raise UserError(f"{name} {error}.") from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {words.reason(error)}.") from error
-    shares = "".join(f"{share:>8.1%}" for share in found.shares.values())
+    shares = "".join(f"{share:>10.1%}" for share in [*found.shares.values(), found.periodic])
     print(f"{clock(found.seconds):>8}{shares}  {name}", flush=True)
     if found.longest_s:
         places = f"at {clock(found.first_s)} and at {clock(found.again_s)}"

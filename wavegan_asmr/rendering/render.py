@@ -73,7 +73,9 @@ def render(paths, output_settings, settings, checkpoint=None):
             voice.left_out = 0
         composition = arrangement.whole(plan.line_gains_db, plan.master_gain_db)
         with manifest.Writer(output.path, plan) if output.is_file else contextlib.nullcontext() as record:
-            result, overview = write(composition, output, plan, record, output_settings.keep_partial)
+            result, overview = write(
+                composition, output, plan, record, output_settings.keep_partial, output_settings.measure_repeats
+            )
             if output.frames and result.frames < output.frames:
                 _say("stopped; what was written is kept")
             for line in result.describe(output.path, settings):
@@ -149,6 +151,8 @@ def _make_output(generators, output_settings, settings):
             f"--minutes and --hours must make at least {shortest_s:g} s. Received: {frames / rate_hz:.1f} s."
         )
     is_stereo = settings.stereo is not None or any(has_stereo_models)
+    if output_settings.measure_repeats and out == STDOUT:
+        raise UserError("--measure_repeats tells it in the manifest of a file; leave it out. Received: --out -.")
     output = Output(
         out,
         rate_hz,

@@ -21,6 +21,14 @@ class Result:
         true_peak_db, largest_rise_db: Floats, see `Levels.figures`.
         pieces_left_out: Integer.
         wall_s: Float, how long it took.
+        quietest_lufs: Float, loudness of the quietest 3 s that no fade at the beginning or end is in; None where there
+            are none, and in manifests of earlier versions, as what follows.
+        seam_change_db, other_change_db: Floats, how much the spectrum changes at the seams of pieces and elsewhere, see
+            `Seams`; None where there are too few.
+        repeats: Dict of a length of stretches in seconds, as text, to the share of the file that comes again in
+            stretches at least so long; `repeats_in_2_s`, the share that does so within 2 s already and is in none of
+            the others; and `longest_repeat_s`, the longest of them, floats; None where it was not measured, or the
+            file is too short.
     """
 
     frames: int
@@ -30,6 +38,12 @@ class Result:
     largest_rise_db: float
     pieces_left_out: int
     wall_s: float
+    quietest_lufs: float | None = None
+    seam_change_db: float | None = None
+    other_change_db: float | None = None
+    repeats: dict[str, float] | None = None
+    repeats_in_2_s: float | None = None
+    longest_repeat_s: float | None = None
 
     def describe(self, path, settings):
         """Yields lines of text: the figures beside what was asked for, and a warning where they are far from it.
@@ -61,4 +75,10 @@ class Result:
             yield (
                 f"warning   it rises by more than --max_jump_db={settings.max_jump_db:g}; for less, render with a "
                 "lower one"
+            )
+        if self.repeats:
+            shares = ", ".join(f"{share:.1%} in stretches of {length} s" for length, share in self.repeats.items())
+            yield (
+                f"repeats   of it comes again: {shares}; the longest is {self.longest_repeat_s:.1f} s; within 2 s "
+                f"already: {self.repeats_in_2_s:.1%}"
             )

@@ -101,6 +101,9 @@ class OutputSettings(Settings):
     out: str = setting("", f"The file: {formats.endings()}; - for stdout, without end if no length is given.")
     overwrite: bool = setting(False, "Replace a file that is there.")
     keep_partial: bool = setting(False, "Keep what is written when stopped by Ctrl-C.")
+    measure_repeats: bool = setting(
+        False, "Measure how much of the file comes again, as `wavegan repeats`, and tell it in the manifest."
+    )
     stdout_format: str = setting("raw", "What --out - writes.", choices=("raw", "wav"), only_with=_STDOUT)
 
     @property
