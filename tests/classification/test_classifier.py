@@ -99,14 +99,16 @@ def test_another_seed_chooses_other_test_files(config):
     assert names_of(other.test) != names_of(labelling.open_labelled(config, LabelSettings()).test)
 
 
-def test_labels_and_test_files_by_pattern(tmp_path):
+@pytest.mark.parametrize("pattern, data_labels", [(r"^(\w)_", ""), ("", r"^(\w)_")])
+def test_labels_and_test_files_by_pattern(tmp_path, pattern, data_labels):
     """The first sample tells which file a slice is from."""
     for number in range(5):
         for label, first in (("a", 0.1), ("b", 0.6)):
             x = (first + 0.05 * number) * np.cos(np.pi * np.arange(SLICE_LEN))
             soundfile.write(tmp_path / f"{label}_take{number}.wav", x, RATE_HZ, subtype="FLOAT")
-    config = Config(data_dir=str(tmp_path), data_sample_rate=RATE_HZ, data_slice_len=SLICE_LEN)
-    labelled = labelling.open_labelled(config, LabelSettings(r"^(\w)_", r"take[03]\.wav$"))
+    sizes = dict(data_sample_rate=RATE_HZ, data_slice_len=SLICE_LEN)
+    config = Config(data_dir=str(tmp_path), data_labels=data_labels, **sizes)
+    labelled = labelling.open_labelled(config, LabelSettings(pattern, r"take[03]\.wav$"))
     assert labelled.labels == ["a", "b"]
     x, y = labelled.test.read(0, 8)
     assert y.tolist() == [0, 1] * 4

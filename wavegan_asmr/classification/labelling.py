@@ -106,6 +106,8 @@ def open_labelled(config, settings, show_progress=False):
         )
     if len(groups) > labels.MOST_LABELS:
         raise UserError(f"a classifier takes at most {labels.MOST_LABELS} labels. Received: {len(groups)}.")
+    # They are told apart by group here; slices of one label have none to be told apart by.
+    unlabelled = dataclasses.replace(config, data_labels="")
     # Each part of a label needs a file that is long enough.
     least = 1 if config.data_pad_end else config.data_slice_len
     parts = [], [], []
@@ -118,7 +120,7 @@ def open_labelled(config, settings, show_progress=False):
             )
         try:
             for part, files in zip(parts, divided):
-                part.append(loader.Slices.from_config(files, config))
+                part.append(loader.Slices.from_config(files, unlabelled))
         except UserError as error:
             raise UserError(f"label {label!r}: {error}") from error
     return Labelled(list(groups), *(LabelledSlices(tuple(part)) for part in parts))
