@@ -169,7 +169,10 @@ class Config(Settings):
         5, "Discriminator updates for one generator update.", at_least=1, at_most=1000
     )
     wavegan_gp_lambda: float = _training(
-        10.0, "Weight of the gradient penalty (wgan-gp; hinge: of R1, relative to the recordings' level).", at_least=0
+        10.0,
+        "Weight of the gradient penalty (wgan-gp; hinge: of R1, rpgan: of R1 and R2, relative to the recordings' "
+        "level).",
+        at_least=0,
     )
     wavegan_gp_every: int = _training(
         1,
@@ -202,11 +205,14 @@ class Config(Settings):
         at_least=0,
     )
     wavegan_beta1: float | None = _training(
-        None, "Adam's decay of the mean gradient (dcgan, wgan-gp, hinge); default: the loss's own.", at_least=0, below=1
+        None,
+        "Adam's decay of the mean gradient (dcgan, wgan-gp, hinge, rpgan); default: the loss's own.",
+        at_least=0,
+        below=1,
     )
     wavegan_beta2: float | None = _training(
         None,
-        "Adam's decay of the squared gradient (dcgan, wgan-gp, hinge); default: the loss's own.",
+        "Adam's decay of the squared gradient (dcgan, wgan-gp, hinge, rpgan); default: the loss's own.",
         at_least=0,
         below=1,
     )

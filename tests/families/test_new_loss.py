@@ -15,7 +15,7 @@ from wavegan_asmr.networks import losses
 class Relativistic(losses.Loss):
     """Relativistic pairing (Jolicoeur-Martineau 2018, RpGAN)."""
 
-    name, words, reads, compares = "rpgan", "relativistic pairs", ("wavegan_genr_lr", "wavegan_disc_lr"), True
+    name, words, reads, compares = "paired", "relativistic pairs", ("wavegan_genr_lr", "wavegan_disc_lr"), True
     learning_rate, betas = 1e-4, (0.5, 0.9)
     seen: list = []  # noqa: RUF012
 
@@ -35,25 +35,27 @@ SMALL = {
     "train_batch_size": 2,
     "wavegan_disc_nupdates": 2,
     "train_precision": "float32",
-    "wavegan_loss": "rpgan",
+    "wavegan_loss": "paired",
 }
 
 
 def test_it_is_a_choice_where_it_is_registered(monkeypatch):
-    with pytest.raises(UserError, match=r"--wavegan_loss must be one of dcgan, lsgan, wgan, wgan-gp, hinge. Received"):
+    with pytest.raises(
+        UserError, match=r"--wavegan_loss must be one of dcgan, lsgan, wgan, wgan-gp, hinge, rpgan. Received"
+    ):
         Config(**SMALL)
-    monkeypatch.setitem(losses.LOSSES, "rpgan", Relativistic)
+    monkeypatch.setitem(losses.LOSSES, "paired", Relativistic)
     config = Config(**SMALL)
-    settled = family_of(config).settle(config, {"wavegan_loss": "rpgan"})
+    settled = family_of(config).settle(config, {"wavegan_loss": "paired"})
     assert settled.wavegan_genr_lr == 1e-4 and settled.wavegan_beta2 == 0.9
     with pytest.raises(
-        UserError, match=r"--wavegan_clip has an effect with --wavegan_loss wgan only. Received: .*rpgan"
+        UserError, match=r"--wavegan_clip has an effect with --wavegan_loss wgan only. Received: .*paired"
     ):
         family_of(config).settle(config, {"wavegan_clip": 0.1})
 
 
 def test_it_trains(monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "rpgan", Relativistic)
+    monkeypatch.setitem(losses.LOSSES, "paired", Relativistic)
     config = Config(**SMALL)
     family = family_of(config)
     # One batch more than discriminator updates: the generator is compared with recordings too.

@@ -23,17 +23,22 @@ def softplus(x):
         ("wgan", D_FAKE.mean() - D_REAL.mean(), -D_FAKE.mean()),
         ("wgan-gp", D_FAKE.mean() - D_REAL.mean(), -D_FAKE.mean()),
         ("hinge", (0.7 + 2.2 + 0) / 3 + (0.3 + 1.1 + 6.0) / 3, -D_FAKE.mean()),
+        ("rpgan", softplus(D_FAKE - D_REAL).mean(), softplus(D_REAL - D_FAKE).mean()),
     ],
 )
 def test_formulas(name, discriminator, generator):
     loss = losses.LOSSES[name]()
     np.testing.assert_allclose(loss.discriminator_loss(D_REAL, D_FAKE), discriminator, rtol=1e-5)
-    np.testing.assert_allclose(loss.generator_loss(D_FAKE), generator, rtol=1e-5)
+    np.testing.assert_allclose(loss.generator_loss(D_FAKE, D_REAL if loss.compares else None), generator, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("name", "formula"),
-    [("wgan-gp", lambda norm, power: (norm - 1) ** 2), ("hinge", lambda norm, power: norm**2 * power)],
+    [
+        ("wgan-gp", lambda norm, power: (norm - 1) ** 2),
+        ("hinge", lambda norm, power: norm**2 * power),
+        ("rpgan", lambda norm, power: 2 * norm**2 * power),
+    ],
 )
 def test_penalty_of_a_linear_critic(name, formula):
     """The gradient of x . w is w everywhere."""
@@ -44,17 +49,18 @@ def test_penalty_of_a_linear_critic(name, formula):
     np.testing.assert_allclose(penalty, formula(np.linalg.norm(w), power), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["hinge", "rpgan"])
 @pytest.mark.parametrize("level", [1e-3, 0.1, 10.0])
-def test_r1_is_the_same_at_every_level(level):
+def test_r1_and_r2_are_the_same_at_every_level(level, name):
     """A discriminator that undoes the level says the same of the same sound, and so is as steep."""
-    real = tf.random.stateless_normal([3, 8, 1], [0, 0])
+    real, fake = (tf.random.stateless_normal([3, 8, 1], [0, i]) for i in range(2))
 
     def penalty(level):
         def discriminate(x):
             return tf.reduce_sum(tf.sin(x / level), [1, 2])
 
         x = level * real
-        return losses.Hinge().penalty(discriminate, x, real, None, tf.reduce_mean(x**2))
+        return losses.LOSSES[name]().penalty(discriminate, x, level * fake, None, tf.reduce_mean(x**2))
 
     np.testing.assert_allclose(penalty(level), penalty(1.0), rtol=1e-5)
 
@@ -69,6 +75,28 @@ def test_r1_looks_at_real_audio_only():
     real, fake = tf.zeros([1, 4, 1]), tf.ones([1, 4, 1])
     losses.Hinge().penalty(discriminate, real, fake, tf.fill([1, 1, 1], 0.5), 1.0)
     np.testing.assert_array_equal(seen, [real])
+
+
+def test_r1_and_r2_are_of_both():
+    """A discriminator of the slope x at x: the squared norms of what it sees, on average over a batch."""
+    real, fake = np.float32([[[1], [2]], [[0], [1]]]), np.float32([[[3], [0]], [[0], [0]]])
+    penalty = losses.RpGAN().penalty(
+        lambda x: tf.reduce_sum(x**2, [1, 2]) / 2, tf.constant(real), tf.constant(fake), None, 0.5
+    )
+    np.testing.assert_allclose(penalty, ((5 + 1) + (9 + 0)) / 2 * 0.5)
+
+
+def test_pairs_count_by_their_difference_alone():
+    """Whatever the discriminator adds to both of a pair is no one's gain; the generator's slope does not die out."""
+    loss = losses.RpGAN()
+    shift = np.float32([100, -30, 7])
+    for of_network in (loss.discriminator_loss, lambda real, fake: loss.generator_loss(fake, real)):
+        np.testing.assert_allclose(of_network(D_REAL + shift, D_FAKE + shift), of_network(D_REAL, D_FAKE), rtol=1e-4)
+    d_fake = tf.constant([-50.0])
+    with tf.GradientTape() as tape:
+        tape.watch(d_fake)
+        loss_of_the_beaten = loss.generator_loss(d_fake, tf.constant([50.0]))
+    np.testing.assert_allclose(tape.gradient(loss_of_the_beaten, d_fake), [-1])
 
 
 def test_penalty_of_a_flat_critic_has_a_finite_gradient():
@@ -137,6 +165,7 @@ def test_defaults_are_the_references():
         "wgan": (optimizers.RMSprop, 5e-5),
         "wgan-gp": (optimizers.Adam, 1e-4),
         "hinge": (optimizers.Adam, 2e-4),
+        "rpgan": (optimizers.Adam, 2e-4),
     }
     for name, (kind, rate) in expected.items():
         for optimizer in losses.LOSSES[name]().optimizers():

@@ -70,7 +70,7 @@ def test_a_resumed_training_keeps_its_checkpoints(recordings, tmp_path, run_here
     ("given", "words"),
     [
         ({"wavegan_clip": 0.1}, "--wavegan_clip has an effect with --wavegan_loss wgan only. Received: .* wgan-gp"),
-        ({"wavegan_loss": "lsgan", "wavegan_gp_lambda": 3.0}, "--wavegan_gp_lambda .* wgan-gp, hinge only"),
+        ({"wavegan_loss": "lsgan", "wavegan_gp_lambda": 3.0}, "--wavegan_gp_lambda .* wgan-gp, hinge, rpgan only"),
         ({"wavegan_loss": "wgan", "wavegan_beta1": 0.5}, "--wavegan_beta1 has an effect"),
         ({"wavegan_genr_pp_len": 100}, "--wavegan_genr_pp_len has an effect with --wavegan_genr_pp only"),
         ({"wavegan_dim": 3000}, "this model needs more than 1,385 GB, and this machine has"),

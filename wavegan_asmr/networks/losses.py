@@ -175,7 +175,33 @@ class Hinge(Loss):
         return tf.reduce_mean(_squared_slopes(discriminate, real)) * power
 
 
-LOSSES = {loss.name: loss for loss in (DCGAN, LSGAN, WGAN, WGANGP, Hinge)}
+class RpGAN(Loss):
+    """Each recording against a generated slice (Jolicoeur-Martineau 2019, RpGAN), with R1 and R2 (Huang et al. 2025).
+
+    Only how the two logits differ counts: the generator has to come near every recording, each of which it is held
+    against, not just to the right side of one border for all. The penalty is that of `Hinge`, at generated audio too
+    and in the same units, those of the recordings' level.
+    """
+
+    name = "rpgan"
+    words = "recordings against generated audio in pairs, with a penalty on the gradient at both (R1 and R2)"
+    reads = (*_RATES, *_ADAM, *_PENALTY)
+    compares = True
+    learning_rate = 2e-4
+    betas = (0.5, 0.9)
+
+    def discriminator_loss(self, d_real, d_fake):
+        return tf.reduce_mean(tf.nn.softplus(d_fake - d_real))
+
+    def generator_loss(self, d_fake, d_real=None):
+        return tf.reduce_mean(tf.nn.softplus(d_real - d_fake))
+
+    def penalty(self, discriminate, real, fake, alpha, power):
+        slopes = _squared_slopes(discriminate, real) + _squared_slopes(discriminate, fake)  # [batch]
+        return tf.reduce_mean(slopes) * power
+
+
+LOSSES = {loss.name: loss for loss in (DCGAN, LSGAN, WGAN, WGANGP, Hinge, RpGAN)}
 """The registry: value of --wavegan_loss -> class."""
 
 
