@@ -6,10 +6,10 @@ DEMO_SECS ?= 180
 
 PROGRAMS := sox ffmpeg chromium chromedriver node npm
 
-.PHONY: demo player test test-slow programs cluster-programs bench lint format clean
+.PHONY: demo demo-model player test test-slow programs cluster-programs bench lint format clean
 
-# One case, one model: of two places mixed, it would jump from one to the other.
-demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
+# First what is there at once; then one case, one model: of two places mixed, it would jump from one to the other.
+demo: $(VENV)/installed demo-model asmr/rainforest/amazon-rainforest.ogg
 	@echo "Training one model on the rainforest alone, asmr/rainforest, into ./rainforest."
 	$(BIN)/wavegan train ./rainforest --data_dir asmr/rainforest --preset asmr \
 		--train_max_secs $(DEMO_SECS) --train_save_secs 60 --train_summary_secs 60
@@ -25,6 +25,15 @@ demo: $(VENV)/installed asmr/rainforest/amazon-rainforest.ogg
 	@echo "The railway, and then a mix of both models:"
 	@echo "  $(BIN)/wavegan train ./railway --data_dir asmr/railway --preset asmr --train_max_secs $(DEMO_SECS)"
 	@echo "  $(BIN)/wavegan generate ./rainforest ./railway --layout mix --gains_db 0,-6 --minutes 10 --out mix.flac"
+
+demo-model: $(VENV)/installed
+	@if [ -d models/rain ]; then \
+		echo "A minute of a model that comes with the project, models/rain, into rain.flac." && \
+		$(BIN)/wavegan generate rain --minutes 1 --out rain.flac --overwrite && \
+		echo "Listen to rain.flac. More of them: $(BIN)/wavegan models"; \
+	else \
+		echo "There is no models/rain, so no minute of it; on to a training of one's own."; \
+	fi
 
 # The page that plays for ever, wavegan_asmr/player/player.html; it is kept in the repository.
 player:

@@ -13,7 +13,7 @@ setup(
     python_requires=">=3.11",
     py_modules=["wavegan", "loader"],
     packages=find_packages(include=["wavegan_asmr", "wavegan_asmr.*"]),
-    package_data={f"wavegan_asmr.{wing}": ["*.jinja"] for wing in ("cases", "evaluation", "exchange")}
+    package_data={f"wavegan_asmr.{wing}": ["*.jinja"] for wing in ("cases", "evaluation", "exchange", "gallery")}
     | {"wavegan_asmr.listening_tests": ["*.css", "*.jinja", "*.js"], "wavegan_asmr.player": ["*.html"]},
     entry_points={"console_scripts": ["wavegan = wavegan_asmr.command_line.main:main"]},
     install_requires=[

@@ -1,14 +1,28 @@
 """Writes the tables of these pages from the declarations that they describe: `python -m docs.tables`.
 
-A table follows a line `<!-- table NAME -->`. A test holds the pages to what this writes.
+A table follows a line `<!-- table NAME -->`. A test holds the pages to what this writes, and with them the page on the
+models that come with the project, models/README.md.
 """
 
 import dataclasses
 import pathlib
 import re
 
+from docs import models_page
 from wavegan_asmr.classification.settings import InceptionSettings, LabelSettings
-from wavegan_asmr.command_line import backup, cases, check, export, flags, listen_test, play, push, share, train
+from wavegan_asmr.command_line import (
+    backup,
+    cases,
+    check,
+    export,
+    flags,
+    gallery,
+    listen_test,
+    play,
+    push,
+    share,
+    train,
+)
 from wavegan_asmr.command_line.checkpoints import CheckpointSettings
 from wavegan_asmr.command_line.main import VERBS
 from wavegan_asmr.config import Config
@@ -89,6 +103,7 @@ TABLES = {f"flags-{kind}": _of_kind(kind) for kind in KINDS if kind != "found"} 
     "flags-listen-test": lambda: _flags(listen_test.ListenTestSettings),
     "flags-classify": lambda: _flags(LabelSettings),
     "flags-incept": lambda: _flags(InceptionSettings),
+    "flags-gallery": lambda: _flags(gallery.GallerySettings),
     "flags-cases": lambda: _flags(cases.CasesSettings),
     "flags-play": lambda: _flags(play.PlaySettings),
     "flags-export": lambda: _flags(export.ExportSettings),
@@ -118,3 +133,4 @@ def write(text):
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(write(page.read_text()))
+    models_page.write()

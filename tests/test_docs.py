@@ -5,15 +5,20 @@ import re
 import pytest
 from conftest import ROOT
 
-from docs import tables
+from docs import models_page, tables
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *(ROOT / "models").glob("*.md")]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_tables_are_what_is_declared(path):
     text = path.read_text()
     assert tables.write(text) == text, "python -m docs.tables"
+
+
+def test_the_page_on_models_is_what_their_folders_hold():
+    there = models_page.PAGE.read_text() if models_page.PAGE.exists() else None
+    assert there == models_page.text(), "python -m docs.tables"
 
 
 def test_every_table_is_shown():

@@ -29,6 +29,10 @@ def wheel(tmp_path_factory):
     for path in ROOT.iterdir():
         if path.suffix == ".py" or path.name in ("README.md", "LICENSE", "pyproject.toml"):
             shutil.copy(path, copy)
+    # A clone's models stay there.
+    (copy / "models" / "rain").mkdir(parents=True)
+    for name in ("config.json", "generator.safetensors"):
+        (copy / "models" / "rain" / name).write_text("{}")
     shutil.copytree(ROOT / "wavegan_asmr", copy / "wavegan_asmr", ignore=shutil.ignore_patterns("__pycache__"))
     # The test environment has setuptools; none is downloaded.
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, copy)
@@ -69,6 +73,8 @@ def test_it_checks_and_trains_from_anywhere(environment, recordings, tmp_path):
     where = run(python, "-c", "import wavegan_asmr, loader; print(wavegan_asmr.__file__, loader.__file__)",
                 cwd=tmp_path, env=clean)  # fmt: skip
     assert where.count(str(environment)) == 2 and str(ROOT) not in where
+    without = run(wavegan, "models", cwd=tmp_path, env=clean)
+    assert "no models come with this installation; fetch one, wavegan pull https://... ./NAME" in without
     table = run(wavegan, "check", recordings, cwd=tmp_path, env=clean)
     assert "recordings       2, 7.0 s" in table
     printed = run(

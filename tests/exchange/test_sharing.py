@@ -1,5 +1,6 @@
 """A shared model is what its training is, to whatever generates."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -16,7 +17,10 @@ import tensorflow as tf
 import yaml
 from conftest import ROOT
 
+from wavegan_asmr.command_line.share import _find_facts
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.evaluation.metrics import METRICS
+from wavegan_asmr.evaluation.results import Row
 from wavegan_asmr.exchange.shared_model import share
 from wavegan_asmr.families import FAMILIES, generators
 from wavegan_asmr.families.generators import Generator
@@ -25,7 +29,7 @@ from wavegan_asmr.rendering.settings import PreviewSettings
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training.settling import new_config
 
-FILES = ["README.md", "config.json", "generator.safetensors", "seed-0.wav", "seed-1.wav", "seed-2.wav"]
+FILES = ["README.md", "config.json", "facts.json", "generator.safetensors", "seed-0.wav", "seed-1.wav", "seed-2.wav"]
 FILES += ["spectrograms.png"]
 
 
@@ -127,15 +131,32 @@ def test_the_card(train_dir, tmp_path):
     anchors = {"frechet_distance": {"floor": 1.25, "held_out": None, "noise": 77.5, "matched_noise": 40.0}}
     (train_dir / "eval").mkdir()
     np.savez(train_dir / "eval" / "recordings-200.npz", facts=json.dumps({"digest": "abc", "anchors": anchors}))
-    from wavegan_asmr.command_line.share import _find_facts
 
-    folder = share(train_dir, tmp_path / "brook", license_="CC-BY-4.0", find_facts=lambda s: _find_facts(train_dir, s))
+    def find_facts(step):
+        return dataclasses.replace(_find_facts(train_dir, step), verdicts=[("dull", "the highs are lower")])
+
+    folder = share(train_dir, tmp_path / "brook", license_="CC-BY-4.0", find_facts=find_facts)
     head, body = front_matter(folder)
     assert head["license"] == "cc-by-4.0" and head["library_name"] == "wavegan" and "wavegan" in head["tags"]
     assert head["datasets"] == ["my 'brooks'"]
     [result] = head["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "frechet_distance", "value": 12.5}]
-    assert "2 recordings, 1:10 in all" in body and "Of 200 generated slices" in body and "Step 20 of" in body
+    facts = json.loads(pathlib.Path(folder, "facts.json").read_text())
+    assert facts["metrics"][0] | {"meaning": ""} == {
+        "metric": "frechet_distance",
+        "value": 12.5,
+        "floor": 1.25,
+        "noise": 77.5,
+        "meaning": "",
+    }
+    assert (facts["recordings"], facts["seconds"], facts["n"], facts["license"]) == (2, 70.5, 200, "cc-by-4.0")
+    assert facts["sources"].startswith("brook.wav: A. Recordist, CC BY 4.0\n") and facts["trained_s"] is None
+    assert (
+        "2 recordings, 1:10 in all, from a folder called `my 'brooks'`" in body
+        and "Of 200 generated slices" in body
+        and "Step 20 of" in body
+    )
+    assert "Verdict: dull: the highs are lower.\n" in body
     assert "| `frechet_distance` | 12.5 | 1.25 | 77.5 |" in body
     assert "    brook.wav: A. Recordist, CC BY 4.0\n\n    https://example.org/{{ 1 + 1 }}\\x1b[2J\n" in body
     assert "| `wavegan_loss` | hinge |" in body and str(tmp_path) not in body
@@ -153,6 +174,34 @@ def test_a_card_of_what_is_not_known(train_dir, shared):
         "The recordings are not known.",
     ):
         assert text in body
+
+
+def test_a_verdict_of_what_was_measured(train_dir, monkeypatch):
+    rows = {name: Row(name, 1.0, None, 1.0, None, 10.0, 10.0, "", None) for name in METRICS}
+    rows["copies"] = dataclasses.replace(rows["copies"], value=0.5)
+    monkeypatch.setattr("wavegan_asmr.evaluation.recalled.recall", lambda path, step: ([*rows.values()], 256))
+    facts = _find_facts(train_dir, 20)
+    assert facts.verdicts == [("copies training data", "50% of the slices are copies of recorded ones, more than 5%")]
+    assert [each.metric for each in facts.metrics] == [*METRICS] and facts.n == 256
+
+
+def test_one_recording_and_one_sound(train_dir, tmp_path, verb):
+    recordings = tmp_path / "my 'brooks'"
+    recording = recordings / "brook.wav"
+    (recordings / "SOURCES").write_text(f"{recording.name}: A. Recordist, CC0\nother.ogg: Someone, CC BY 4.0\n")
+    config = json.loads((train_dir / "config.json").read_text())
+    (train_dir / "config.json").write_text(json.dumps(config | {"data_dir": str(recording)}))
+    (train_dir / "recordings.json").write_text(json.dumps({"recordings": [{"digest": "a", "seconds": 60.5}]}))
+    verb("share", train_dir, tmp_path / "model", "--sounds", 1)
+    assert sorted(os.listdir(tmp_path / "model")) == [
+        name for name in FILES if name not in ("seed-1.wav", "seed-2.wav")
+    ]
+    body = front_matter(tmp_path / "model")[1]
+    assert f"1 recording, 1:00 in all, called `{recording.name}`." in body
+    assert "A. Recordist, CC0" in body and "Someone" not in body
+    assert "(seed-0.wav)" in body and "seed-1" not in body
+    with pytest.raises(UserError, match=r"--sounds must be at least 1, at most 100\. Received: 0\."):
+        verb("share", train_dir, tmp_path / "other", "--sounds", 0)
 
 
 def test_the_card_says_how_to_use_it(shared):

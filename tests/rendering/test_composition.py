@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavegan_asmr.rendering.composition import Composition, Turns
-from wavegan_asmr.rendering.fades import fade_in
 from wavegan_asmr.rendering.inputs import Inputs, slerp
 from wavegan_asmr.rendering.lines import Joining, Line
 from wavegan_asmr.rendering.loudness import LoudnessMeter
 from wavegan_asmr.rendering.pieces import CompositionError, Piece, Voice
 from wavegan_asmr.rendering.startle_guard import StartleGuard
 from wavegan_asmr.rendering.traits import bands_db
+from wavegan_asmr.sound.fades import fade_in
 
 RATE_HZ, PIECE_LEN, FADE = 16000, 4096, 1024
 HOP = PIECE_LEN - FADE

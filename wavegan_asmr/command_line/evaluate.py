@@ -1,5 +1,6 @@
 """`wavegan evaluate`."""
 
+from wavegan_asmr import named_models
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
@@ -25,8 +26,9 @@ def main(arguments, flags):
     if settings.compare and (chosen["every"] or chosen["watch"]):
         raise UserError("--compare takes one checkpoint of each TRAIN_DIR; leave out --all and --watch.")
     data_dir = flags.given(Config).get("data_dir")
+    paths = [named_models.find_writable(each) for each in arguments]
     with run.until_stopped(chosen["watch"]):
         run.start_tensorflow(use_gpus=False)
         from wavegan_asmr.evaluation import tables
 
-        tables.evaluate_all(arguments, settings, data_dir, **chosen)
+        tables.evaluate_all(paths, settings, data_dir, **chosen)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavegan_asmr import named_models
 from wavegan_asmr.command_line import checkpoints, play, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.exporters import EXPORTERS, PRECISIONS
@@ -16,7 +17,8 @@ USAGE = """A trained generator for other programs, or a page that plays some of 
     wavegan export RAIN FIRE WAVES --format web --out night.html
     wavegan export TRAIN_DIR --format web --label rain --intensity 0.3 --out night.html    begins with that
 
-Shared models do as well. What is written is run by its own runtime and compared with TensorFlow.
+Shared models do as well, and models by name (wavegan models). What is written is run by its own runtime and compared
+with TensorFlow.
 """
 
 _WEB = "web"
@@ -58,14 +60,13 @@ def main(arguments, flags):
             f"--{name} has an effect with --format {_WEB} alone; models in other formats take it as an input, "
             "leave it out."
         )
+    paths = [named_models.find(each) for each in arguments]
     run.start_tensorflow(use_gpus=False)
     if is_page:
         from wavegan_asmr.player import page
 
-        page.write(arguments, settings.out, checkpoint, settings.overwrite, asked)
+        page.write(paths, settings.out, checkpoint, settings.overwrite, asked)
         return
     from wavegan_asmr.exchange import export
 
-    export.export(
-        arguments[0], settings.out, settings.format, checkpoint, settings.precision, overwrite=settings.overwrite
-    )
+    export.export(paths[0], settings.out, settings.format, checkpoint, settings.precision, overwrite=settings.overwrite)

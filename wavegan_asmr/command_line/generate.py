@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from wavegan_asmr import words
+from wavegan_asmr import named_models, words
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering import formats
@@ -12,6 +12,7 @@ from wavegan_asmr.settings import check_effects
 USAGE = """One or more trained models -> one finished sound file: pieces joined by cross-fades, levelled and limited.
 
     wavegan generate TRAIN_DIR --minutes 10 --out asmr.flac
+    wavegan generate rain --minutes 10 --out rain.flac    a model that comes with the project (wavegan models)
     wavegan generate RAIN WAVES --hours 8 --layout mix --gains_db 0,-6 --out night.flac
     wavegan generate TRAIN_DIR --out - | ffplay -f s16le -ar 16000 -i -
     wavegan generate TRAIN_DIR --checkpoint best --minutes 10 --out asmr.flac
@@ -43,12 +44,13 @@ def main(arguments, flags):
     settings = RenderSettings(**flags.given(RenderSettings), seconds=output.seconds)
     _check_settings(settings, given, len(arguments))
     checkpoint = checkpoints.read(flags)["checkpoint"]
+    paths = [named_models.find(each) for each in arguments]
     # Sound without end is listened to until Ctrl-C.
     with run.until_stopped(not settings.seconds):
         run.start_tensorflow()
         from wavegan_asmr.rendering import render
 
-        render.render(arguments, output, settings, checkpoint)
+        render.render(paths, output, settings, checkpoint)
 
 
 def _check_output(output, given):
@@ -91,7 +93,8 @@ def _render_again(arguments, output, again, given):
     if "train_dir" in given and not all(again.train_dir or [""]):
         raise UserError(f"--train_dir must name folders, as rain,waves. Received: {','.join(again.train_dir)!r}.")
     start_s, end_s = parse_time("start", again.start), parse_time("end", again.end)
+    moved = [named_models.find(each) for each in again.train_dir]
     run.start_tensorflow()
     from wavegan_asmr.rendering import render
 
-    render.render_again(again.from_, start_s, end_s, output, again.train_dir)
+    render.render_again(again.from_, start_s, end_s, output, moved)

@@ -1,5 +1,6 @@
 """`wavegan incept`."""
 
+from wavegan_asmr import named_models
 from wavegan_asmr.classification.settings import InceptionSettings
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
@@ -24,8 +25,9 @@ def main(arguments, flags):
             "wavegan classify train FOLDER --data_dir LABELLED"
         )
     chosen["every"] = "checkpoint" not in flags.given()
+    path = named_models.find_writable(arguments[0])
     with run.until_stopped(chosen["watch"]):
         run.start_tensorflow(use_gpus=False)
         from wavegan_asmr.classification import inception
 
-        inception.incept(arguments[0], settings, **chosen)
+        inception.incept(path, settings, **chosen)

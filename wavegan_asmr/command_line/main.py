@@ -15,6 +15,7 @@ VERBS = {
     "check": ("check", "what a folder of recordings holds, and whether it can be trained on"),
     "preview": ("preview", "sounds and pictures of what a training has learned, also while it runs"),
     "generate": ("generate", "one or more trained models -> one finished sound file"),
+    "models": ("models", "the models that come with the project, which verbs know by name"),
     "play": ("play", "a page in the browser that plays trained models for ever"),
     "evaluate": ("evaluate", "how good a model is, what is wrong, whether it copies; the best checkpoint"),
     "repeats": ("repeats", "how much of a long sound file comes again"),
@@ -28,6 +29,7 @@ VERBS = {
     "infer": ("infer", "write the generator as a SavedModel, TRAIN_DIR/infer"),
     "import": ("import_reference", "take over a training of the TensorFlow 1 reference"),
     "cases": ("cases", "many trainings at once, and a page of what they make"),
+    "gallery": ("gallery", "a page of recordings and what models make of them, side by side"),
     "backup": ("backup", "copy the newest checkpoint, again and again"),
 }
 """Verb -> its module here, and what it does."""

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 import webbrowser
 
+from wavegan_asmr import named_models
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering.settings import RenderSettings
@@ -16,7 +17,8 @@ USAGE = """Opens a page in the browser that plays trained models for ever, with 
     wavegan play TRAIN_DIR --port 8000 --noopen
     wavegan play TRAIN_DIR --label rain --intensity 0.3    begins with that, of a model that listens to it
 
-Shared models do as well. The page as a file: wavegan export RAIN FIRE --format web --out night.html
+Shared models do as well, and models by name (wavegan models). The page as a file:
+wavegan export RAIN FIRE --format web --out night.html
 """
 
 
@@ -54,6 +56,7 @@ def main(arguments, flags):
         )
     settings, checkpoint = flags.read(PlaySettings), checkpoints.read(flags)["checkpoint"]
     asked = read_asked(flags)
+    paths = [named_models.find(each) for each in arguments]
     from wavegan_asmr.player import server
 
     # A port that is taken is said before the models are packed.
@@ -61,7 +64,7 @@ def main(arguments, flags):
         run.start_tensorflow(use_gpus=False)
         from wavegan_asmr.player import page
 
-        listening.show(page.build(arguments, checkpoint, asked))
+        listening.show(page.build(paths, checkpoint, asked))
         print(f"page      {listening.url} until Ctrl-C", flush=True)
         if settings.open:
             # A browser of the terminal is waited for.

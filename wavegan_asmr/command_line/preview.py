@@ -1,5 +1,6 @@
 """`wavegan preview`."""
 
+from wavegan_asmr import named_models
 from wavegan_asmr.command_line import checkpoints, run
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering.settings import PreviewSettings
@@ -20,8 +21,9 @@ def main(arguments, flags):
     if len(arguments) != 1:
         raise UserError(f"one TRAIN_DIR is needed: preview TRAIN_DIR. Received: {' '.join(arguments)!r}.")
     settings, chosen = flags.read(PreviewSettings), checkpoints.read(flags)
+    path = named_models.find_writable(arguments[0])
     with run.until_stopped(chosen["watch"]):
         run.start_tensorflow(use_gpus=False)
         from wavegan_asmr.rendering.preview import preview
 
-        preview(arguments[0], settings, **chosen)
+        preview(path, settings, **chosen)

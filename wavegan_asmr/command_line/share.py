@@ -10,9 +10,9 @@ USAGE = """Makes of a training a model to share, FOLDER: the generator, its sett
 Whatever takes a TRAIN_DIR to generate takes FOLDER too.
 
     wavegan share TRAIN_DIR FOLDER
-    wavegan share TRAIN_DIR FOLDER --checkpoint best --dtype float16 --license cc-by-4.0
+    wavegan share TRAIN_DIR FOLDER --checkpoint best --dtype float16 --sounds 1 --license cc-by-4.0
 
-The card says where recordings come from if a file SOURCES beside them does.
+The card says where recordings come from if a file SOURCES beside them does, in lines FILE: AUTHOR, LICENCE.
 """
 
 
@@ -26,6 +26,7 @@ class ShareSettings(Settings):
         choices=("float32", "float16"),
     )
     license: str = setting("", "Licence of the model, an identifier such as cc-by-4.0; default: not stated.")
+    sounds: int = setting(3, "Sounds for the card, each of a few slices.", at_least=1, at_most=100)
     overwrite: bool = setting(False, "Replace a shared model that is there.")
 
 
@@ -46,18 +47,27 @@ def main(arguments, flags):
         settings.license,
         settings.overwrite,
         lambda step: _find_facts(arguments[0], step),
+        settings.sounds,
     )
 
 
 def _find_facts(path, step):
     """What evaluations and the training itself have left in TRAIN_DIR."""
     from wavegan_asmr.evaluation.recalled import recall
-    from wavegan_asmr.exchange.model_card import Facts
-    from wavegan_asmr.training import recordings
+    from wavegan_asmr.exchange.model_facts import Facts, Metric
+    from wavegan_asmr.gallery.figures import judge
+    from wavegan_asmr.training import duration, recordings
 
     rows, n = recall(path, step)
     try:
-        seconds = recordings.lengths(path)
+        lengths_s = recordings.lengths(path)
     except (OSError, UserError):
-        return Facts(rows, n)
-    return Facts(rows, n, len(seconds), sum(seconds))
+        lengths_s = None
+    return Facts(
+        recordings=lengths_s and len(lengths_s),
+        seconds=sum(lengths_s or []),
+        trained_s=duration.trained_s(path, step),
+        n=n,
+        metrics=[Metric(row.metric, row.value, row.floor, row.noise, row.meaning) for row in rows],
+        verdicts=judge(rows) if rows else [],
+    )

@@ -10,14 +10,12 @@ import jinja2
 from wavegan_asmr import words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.exchange.model_facts import UNKNOWN, sources_of
 from wavegan_asmr.networks.conditioning import MEASURES
 from wavegan_asmr.progress import clock
 
 SOURCES = "SOURCES"
 """The file beside recordings that says where they come from and what their licences are."""
-
-UNKNOWN = "unknown"
-"""The licence of a model whose licence was not stated, as hubs have it."""
 
 _MOST_SOURCES_BYTES = 1 << 20
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
@@ -33,23 +31,6 @@ _TEMPLATES = jinja2.Environment(
 )
 # JSON is YAML.
 _TEMPLATES.filters |= {"json": json.dumps, "number": lambda value: "" if value is None else f"{value:.4g}"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What is known of a training, and not of its generator.
-
-    Attributes:
-        rows: List of objects with metric, value, floor, noise and meaning, as `evaluation.results.Row`.
-        n: Integer, generated slices that they are of.
-        recordings: Integer, how many, or None where that is not known.
-        seconds: Float, their length.
-    """
-
-    rows: list = dataclasses.field(default_factory=list)
-    n: int = 0
-    recordings: int | None = None
-    seconds: float = 0.0
 
 
 def check_license(text):
@@ -71,7 +52,8 @@ def read_sources(data_dir):
     """Reads what stands beside recordings on where they come from.
 
     Args:
-        data_dir: String, a folder of recordings, or one recording.
+        data_dir: String, a folder of recordings, or one recording, of which its own lines alone are taken where the
+            file has lines FILE: ... of single ones, see `model_facts.sources_of`.
 
     Returns:
         String, "" where there is nothing.
@@ -81,7 +63,8 @@ def read_sources(data_dir):
     """
     if not data_dir:
         return ""
-    path = os.path.join(data_dir if os.path.isdir(data_dir) else os.path.dirname(data_dir), SOURCES)
+    is_folder = os.path.isdir(data_dir)
+    path = os.path.join(data_dir if is_folder else os.path.dirname(data_dir), SOURCES)
     try:
         with open(path, "rb") as file:
             text = file.read(_MOST_SOURCES_BYTES + 1)
@@ -92,19 +75,18 @@ def read_sources(data_dir):
     if len(text) > _MOST_SOURCES_BYTES:
         raise UserError(f"{words.printable(path)} must be at most 1 MB of text; it goes into the card.")
     lines = text.decode("utf-8", "replace").splitlines()
-    return "\n".join(words.printable(line.expandtabs(4)) for line in lines).strip("\n")
+    text = "\n".join(words.printable(line.expandtabs(4)) for line in lines).strip("\n")
+    return text if is_folder else sources_of(text, words.printable(os.path.basename(data_dir)))
 
 
-def write(generator, name, license_, dtype, sources, facts, sounds, picture):
+def write(generator, name, dtype, facts, sounds, picture):
     """Writes the card.
 
     Args:
         generator: `families.generators.Generator`.
         name: String, of the model.
-        license_: String, see `check_license`.
         dtype: String, of the weights in the file.
-        sources: String, see `read_sources`.
-        facts: `Facts`.
+        facts: `model_facts.Facts`.
         sounds: List of strings, files beside the card.
         picture: String, likewise.
 
@@ -117,7 +99,6 @@ def write(generator, name, license_, dtype, sources, facts, sounds, picture):
     return _TEMPLATES.get_template("model_card.md.jinja").render(
         name=words.printable(name),
         name_in_shell=words.shell(name),
-        license=license_,
         dtype=dtype,
         tags=["audio", "audio-generation", "tensorflow", "keras", config.family],
         family_words=generator.family.words,
@@ -125,12 +106,12 @@ def write(generator, name, license_, dtype, sources, facts, sounds, picture):
         channels={1: "mono", 2: "stereo"}.get(channels, f"{channels} channels"),
         data_set=data_set,
         recordings=recordings,
-        sources=sources,
+        is_one=os.path.isfile(config.data_dir),
+        facts=facts,
+        trained=facts.trained_s and clock(round(facts.trained_s)),
         step=generator.step,
         parameters=generator.network.count_params(),
         settings=_settings(generator),
-        rows=facts.rows,
-        n=facts.n,
         sounds=sounds,
         picture=picture,
         labels=[f"`{words.printable(name).replace('`', '')}`" for name in config.label_names],

@@ -3,6 +3,7 @@
     config.json              the settings, without the paths of this machine
     generator.safetensors    the weights, the averaged ones where there are
     README.md                the card
+    facts.json               what the card says of its training and of its recordings, for programs
     seed-0.wav, ...          sounds
     spectrograms.png         a picture of them
 
@@ -18,18 +19,18 @@ from wavegan_asmr import storage, words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import model_card
+from wavegan_asmr.exchange.model_facts import Facts
 from wavegan_asmr.families import generator_file
 from wavegan_asmr.families.generators import Generator
 from wavegan_asmr.sound import plots, wav
 from wavegan_asmr.train_dir import SHARED, TrainDir
 
-_SOUNDS = 3
 _CLIPS, _CLIPS_SLOW = 4, 1
 """Clips of a sound; of slow families the second."""
 _PICTURE = "spectrograms.png"
 
 
-def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite=False, find_facts=None):
+def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite=False, find_facts=None, sounds=3):
     """Makes a model to share.
 
     Args:
@@ -39,7 +40,8 @@ def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite
         dtype: String, one of `generator_file.DTYPES`, of the weights in the file.
         license_: String, an identifier such as "cc-by-4.0", or "" for not stated.
         overwrite: Boolean, whether a shared model may be replaced.
-        find_facts: Function of a step to `model_card.Facts`, or None where nothing is known.
+        find_facts: Function of a step to `Facts`, without sources and licence, or None where nothing is known.
+        sounds: Integer, how many sounds are made for the card.
 
     Returns:
         String, the folder written.
@@ -54,23 +56,26 @@ def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite
     train_dir.refuse_shared()
     generator = Generator(train_dir, checkpoint)
     generator_file.round_weights(generator.network, dtype)
-    facts = find_facts(generator.step) if find_facts else model_card.Facts()
-    sources = model_card.read_sources(generator.config.data_dir)
+    facts = dataclasses.replace(
+        find_facts(generator.step) if find_facts else Facts(),
+        license=license_,
+        sources=model_card.read_sources(generator.config.data_dir),
+    )
     try:
         os.makedirs(os.path.dirname(final), exist_ok=True)
         with storage.replace_folder(final) as new:
-            sounds = _write_sounds(generator, new)
+            names = _write_sounds(generator, new, sounds)
             storage.write_text(os.path.join(new, "config.json"), without_paths(generator.config).to_json())
             generator_file.write(os.path.join(new, SHARED), generator.network, generator.step, generator.digest, dtype)
-            name = os.path.basename(final)
-            card = model_card.write(generator, name, license_, dtype, sources, facts, sounds, _PICTURE)
+            facts.write(new)
+            card = model_card.write(generator, os.path.basename(final), dtype, facts, names, _PICTURE)
             storage.write_text(os.path.join(new, "README.md"), card)
     except OSError as error:
         raise UserError(f"cannot write {final!r}: {words.reason(error)}.") from error
     print(f"step {generator.step}: {words.printable(final)}")
-    if not sources:
+    if not facts.sources:
         print(f"sources   not stated; write them into a file {model_card.SOURCES} beside the recordings")
-    if not facts.rows:
+    if not facts.metrics:
         print(f"metrics   not measured at this step; to have them: wavegan evaluate {words.shell(train_dir.path)}")
     return final
 
@@ -103,11 +108,11 @@ def without_paths(config):
     return dataclasses.replace(config, **paths)
 
 
-def _write_sounds(generator, folder):
-    """Writes sounds of a few seeds and a picture of them; returns the names of the sounds."""
+def _write_sounds(generator, folder, count):
+    """Writes sounds of so many seeds and a picture of them; returns the names of the sounds."""
     rate_hz, n = generator.config.data_sample_rate, _CLIPS_SLOW if generator.family.is_slow else _CLIPS
     names, rows = [], []
-    for seed in range(_SOUNDS):
+    for seed in range(count):
         clips = generator.generate(generator.draw(np.random.default_rng(seed), n))
         if not np.isfinite(clips).all():
             raise UserError("the generator makes samples that are not numbers: its training has diverged.")

@@ -14,7 +14,8 @@ import numpy as np
 
 from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.listening_tests import excerpts, mushra, page
+from wavegan_asmr.listening_tests import mushra, page
+from wavegan_asmr.rendering import excerpts
 from wavegan_asmr.sound import wav
 
 MOST_SOUNDS = 8
@@ -59,7 +60,7 @@ def make(sounds, out, trials=10, seconds=10.0, seed=0, has_control=True):
     drawn = _draw(random, len(sounds), trials, has_control)
     paths = list(sounds.values())
     samples = _cut(random, paths, drawn, seconds, channels)
-    loudness = excerpts.level([(paths[sound], x) for (sound, _), x in samples.items()])
+    loudness = _level([(paths[sound], x) for (sound, _), x in samples.items()])
     clips = {name: samples[sound, k] for k, trial in enumerate(drawn) for sound, name in zip(trial.sounds, trial.clips)}
     test = _identify(sounds, drawn, clips)
     with storage.replace_folder(out) as folder:
@@ -110,6 +111,14 @@ def _cut(random, paths, trials, seconds, channels):
         places = (random.permutation(len(where)) + random.random(len(where))) / len(where)
         samples.update({(sound, k): x for k, x in zip(where, excerpts.cut(path, places, seconds, channels))})
     return samples
+
+
+def _level(clips):
+    """Makes clips equally loud, see `excerpts.level`."""
+    try:
+        return excerpts.level(clips)
+    except UserError as error:
+        raise UserError(f"{error}, or give another --seed.") from error
 
 
 def _identify(sounds, trials, clips):

@@ -19,9 +19,9 @@ import itertools
 
 import numpy as np
 
-from wavegan_asmr.rendering.fades import fade_in, multiply
 from wavegan_asmr.rendering.loudness import amplitude
 from wavegan_asmr.rendering.pieces import CompositionError
+from wavegan_asmr.sound.fades import fade_in, multiply
 
 _LOOP_BEGINS_S, _LOOP_RETURNS_S = 6.0, 20.0
 """The first seconds of a loop are what its last seconds go back to."""

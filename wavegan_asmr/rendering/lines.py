@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from wavegan_asmr.rendering.fades import evenness, fade_in
 from wavegan_asmr.rendering.loudness import amplitude
 from wavegan_asmr.rendering.pieces import CompositionError, Piece
 from wavegan_asmr.rendering.traits import fold_down
+from wavegan_asmr.sound.fades import evenness, fade_in, overlap_correlation
 
 SHAPES = ("equal_power", "linear")
 """Shapes of fades, see `fades.fade_in`."""
@@ -98,9 +98,7 @@ class Line:
         fade = self.joining.fade
         if not fade or self.joining.shape != "equal_power":
             return 0.0
-        tail, head = before[-fade:].ravel(), after[:fade].ravel()
-        powers = float(np.dot(tail, tail)) * float(np.dot(head, head))
-        return round(max(-0.5, float(np.dot(tail, head)) / np.sqrt(powers)), 3) if powers else 0.0
+        return overlap_correlation(before[-fade:], after[:fade])
 
     def _next_good(self):
         while True:

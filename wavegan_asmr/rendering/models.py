@@ -1,11 +1,14 @@
 """Trained generators, and what a manifest keeps to find the same ones again."""
 
+import contextlib
 import dataclasses
+import os
 
-from wavegan_asmr import words
+from wavegan_asmr import named_models, words
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.families import generator_file
 from wavegan_asmr.families.generators import Generator
-from wavegan_asmr.train_dir import BEST, TrainDir
+from wavegan_asmr.train_dir import BEST, SHARED, TrainDir
 
 _MOST_CHANNELS = 2
 
@@ -54,6 +57,8 @@ def load(path, precision, checkpoint=None):
 def load_again(identities, precision, source, moved=()):
     """Loads what a manifest names: from the TRAIN_DIRs, or from their best/ where it is kept longer.
 
+    Where there is no such TRAIN_DIR any more, a model that comes with the project is taken if it is the same.
+
     Args:
         identities: Sequence of `Identity`.
         precision: String, Keras dtype policy.
@@ -67,24 +72,33 @@ def load_again(identities, precision, source, moved=()):
     Raises:
         UserError: A checkpoint has gone or changed; names the manifest, the TRAIN_DIR and the step.
     """
-    places = _places([each.train_dir for each in identities], moved)
+    places = _places(identities, moved)
     return [
         _load_again(each, places[each.train_dir], precision, f"{words.printable(source)}: models[{number}]")
         for number, each in enumerate(identities)
     ]
 
 
-def _places(train_dirs, moved):
+def _places(identities, moved):
     """Returns where TRAIN_DIRs are now, a dict of path to path."""
-    places = {path: path for path in train_dirs}
+    gone = [path for path in dict.fromkeys(each.train_dir for each in identities) if not TrainDir(path).has_config]
+    places = {each.train_dir: (each.train_dir in gone and _find_named(each)) or each.train_dir for each in identities}
     if not moved:
         return places
-    gone = [path for path in places if not TrainDir(path).has_config]
     for wanted in (list(places), gone):
         if len(moved) == len(wanted):
             return places | dict(zip(wanted, moved))
     wanted = " and ".join(map(repr, gone or places))
     raise UserError(f"--train_dir must name what is now in place of {wanted}. Received: {', '.join(map(repr, moved))}.")
+
+
+def _find_named(identity):
+    """Returns the path of the model that comes with the project and is the same, or None; a clone may have moved."""
+    for path in named_models.find_all().values():
+        with contextlib.suppress(UserError):
+            if generator_file.read_facts(os.path.join(path, SHARED)) == (identity.step, identity.digest):
+                return path
+    return None
 
 
 def _load_again(identity, path, precision, model):

@@ -37,6 +37,20 @@ def evenness(frames, correlation):
     return 1 / np.sqrt(1 + 2 * np.float32(correlation) * weights * weights[::-1])
 
 
+def overlap_correlation(before, after):
+    """How alike two sounds are where they overlap.
+
+    Args:
+        before, after: float32 `[frames, channels]`, the end of the one and the beginning of the other.
+
+    Returns:
+        Float in [-0.5, 1] for `evenness`, to three digits; 0 where one is silent.
+    """
+    tail, head = before.ravel(), after.ravel()
+    powers = float(np.dot(tail, tail)) * float(np.dot(head, head))
+    return round(max(-0.5, float(np.dot(tail, head)) / np.sqrt(powers)), 3) if powers else 0.0
+
+
 def multiply(x, x_start, weights, weights_start):
     """Multiplies the part of `x` that lies under `weights`, in place; both have a place on the time axis."""
     start, end = max(x_start, weights_start), min(x_start + len(x), weights_start + len(weights))

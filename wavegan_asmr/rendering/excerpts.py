@@ -5,9 +5,8 @@ import numpy as np
 from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import Meter, clock
-from wavegan_asmr.rendering import fades
 from wavegan_asmr.rendering.loudness import LoudnessMeter, amplitude, decibels
-from wavegan_asmr.sound import files
+from wavegan_asmr.sound import fades, files
 
 RATE_HZ = 48000
 """What browsers play at; webMUSHRA makes its anchors of it."""
@@ -54,14 +53,65 @@ def cut(path, places, seconds, channels):
     Raises:
         UserError: The sound is shorter than an excerpt, or cannot be read; names it.
     """
-    return _say_what_is_wrong(path, lambda: _cut(path, places, seconds, channels))
+
+    def choose(frames, rate_hz):
+        length = round(seconds * rate_hz)
+        if frames < length:
+            raise UserError(
+                f"{words.printable(path)} is shorter than an excerpt, --seconds {seconds:g}; give a longer file or a "
+                f"smaller --seconds. Received: {frames / rate_hz:.1f} s."
+            )
+        return [int(place * (frames - length + 1)) for place in places], length
+
+    return [convert(*piece, seconds, channels) for _, *piece in _cut(path, choose)]
+
+
+def cut_middle(path, seconds, channels):
+    """Cuts the middle out of a sound; a shorter one is taken whole. It is read twice, see `cut`.
+
+    Args:
+        path: Path-like.
+        seconds: Float, the most.
+        channels: Integer, 1 or 2.
+
+    Returns:
+        Float32 array `[frames, channels]` at `RATE_HZ`; float, where in the sound it begins, in seconds.
+
+    Raises:
+        UserError: The sound cannot be read; names it.
+    """
+
+    def choose(frames, rate_hz):
+        length = min(frames, round(seconds * rate_hz))
+        return [(frames - length) // 2], length
+
+    ((start_s, x, rate_hz),) = _cut(path, choose)
+    return convert(x, rate_hz, len(x) / rate_hz, channels), start_s
+
+
+def convert(x, sample_rate_hz, seconds, channels):
+    """Brings a sound to `RATE_HZ`, to a number of channels and to an exact length.
+
+    Args:
+        x: Float32 array `[frames, any channels]`, about as long.
+        sample_rate_hz: Integer, of `x`.
+        seconds: Float.
+        channels: Integer, 1 or 2.
+
+    Returns:
+        Float32 array `[seconds * RATE_HZ, channels]`.
+    """
+    # A resampler may give a sample more or less; the fade makes nothing of it.
+    frames = round(seconds * RATE_HZ)
+    x = np.concatenate(list(files.convert([x], sample_rate_hz, RATE_HZ, channels)))[:frames]
+    return np.pad(x, [[0, frames - len(x)], [0, 0]])
 
 
 def level(excerpts):
     """Fades excerpts in and out and makes them equally loud (ITU-R BS.1770-4), in place.
 
     Args:
-        excerpts: List of pairs of a sound's path and a float32 array `[frames, channels]`.
+        excerpts: List of pairs of a sound's name, for errors, and a float32 array `[frames, channels]`.
 
     Returns:
         Float, the loudness of each, in LUFS: -23, or less where one of them would be above -1 dB of full scale.
@@ -87,7 +137,21 @@ def _say_what_is_wrong(path, read):
         raise UserError(f"{name} cannot be read: {words.reason(error)}.") from error
 
 
-def _cut(path, places, seconds, channels):
+def _cut(path, choose):
+    """Cuts stretches out of a sound.
+
+    Args:
+        path: Path-like.
+        choose: Function of the frames of the sound and its rate to a list of first frames, and how many there are in
+            each stretch.
+
+    Returns:
+        List of (first second, float32 array `[frames, channels]`, rate in Hz).
+    """
+    return _say_what_is_wrong(path, lambda: _read_and_cut(path, choose))
+
+
+def _read_and_cut(path, choose):
     name, info = words.printable(path), files.probe(path)
     rate_hz, notes = info.sample_rate_hz, []
     total_s = 2 * info.frames / rate_hz if info.frames else None
@@ -96,17 +160,11 @@ def _cut(path, places, seconds, channels):
         for block in files.decode(path, notes):
             frames += len(block)
             meter.advance(len(block) / rate_hz)
-        length = round(seconds * rate_hz)
-        if frames < length:
-            raise UserError(
-                f"{name} is shorter than an excerpt, --seconds {seconds:g}; give a longer file or a smaller --seconds. "
-                f"Received: {frames / rate_hz:.1f} s."
-            )
-        starts = [int(place * (frames - length + 1)) for place in places]
+        starts, length = choose(frames, rate_hz)
         pieces = _pick(files.decode(path), starts, length, lambda count: meter.advance(count / rate_hz))
     for note in notes:
         print(f"note      {name}: {note}", flush=True)
-    return [_convert(piece, rate_hz, seconds, channels) for piece in pieces]
+    return [(start / rate_hz, piece, rate_hz) for start, piece in zip(starts, pieces)]
 
 
 def _pick(blocks, starts, length, advance):
@@ -124,15 +182,8 @@ def _pick(blocks, starts, length, advance):
     return [np.concatenate(piece) for piece in pieces]
 
 
-def _convert(x, rate_hz, seconds, channels):
-    # A resampler may give a sample more or less; the fade makes nothing of it.
-    frames = round(seconds * RATE_HZ)
-    x = np.concatenate(list(files.convert([x], rate_hz, RATE_HZ, channels)))[:frames]
-    return np.pad(x, [[0, frames - len(x)], [0, 0]])
-
-
 def _fade_and_measure(path, x):
-    weights = fades.fade_in(round(_FADE_S * RATE_HZ))[:, None]
+    weights = fades.fade_in(min(round(_FADE_S * RATE_HZ), max(1, len(x) // 2)))[:, None]
     x[: len(weights)] *= weights
     x[-len(weights) :] *= weights[::-1]
     meter = LoudnessMeter(RATE_HZ, x.shape[1])
@@ -140,6 +191,6 @@ def _fade_and_measure(path, x):
     if np.isinf(loudness := meter.integrated()):
         raise UserError(
             f"{words.printable(path)} is silent where an excerpt was taken, and cannot be made as loud as the others; "
-            "cut the silence out, or give another --seed."
+            "cut the silence out"
         )
     return loudness
