@@ -14,6 +14,7 @@ from wavegan_asmr.networks.layers import (
     ChannelScale,
     LatentSeeds,
     LeakyReLU,
+    Levels,
     Listening,
     NoiseInput,
     PhaseShuffle,
@@ -36,6 +37,9 @@ STRIDES = {
 
 The discriminator uses the same strides, from the audio towards the logit.
 """
+
+LEVELS_HOP = 16
+"""Positions from window to window of the discriminator's `Levels`: the strides of its first two layers."""
 
 GRID_LEN = 16
 """Positions of the latent grid, at which generator and discriminator meet their dense layers."""
@@ -184,6 +188,7 @@ def build_discriminator(
     phaseshuffle_per="batch",
     labels=0,
     measures=0,
+    levels=0,
     dtype="float32",
 ):
     """Builds the discriminator: audio, or its bands, -> logit (paper, table 4), the critic of the Wasserstein losses.
@@ -200,6 +205,8 @@ def build_discriminator(
         phaseshuffle_per: "batch" or "example", see `PhaseShuffle`.
         labels, measures: Integers, labels and measures of recordings that it listens to, see `conditioning`. Not in
             the paper.
+        levels: Integer, positions of the windows whose levels, frequency by frequency, the second layer hears beside
+            the first layer's output, see `Levels`; a multiple of `LEVELS_HOP`, 0 for none. Not in the paper.
         dtype: Keras dtype policy of the layers; variables and logits are float32 in all of them.
 
     Returns:
@@ -223,6 +230,10 @@ def build_discriminator(
         x = StridedConv1D(dim * multiplier, kernel_len, stride, "same", dtype=dtype, name=name)(x)
         if batchnorm and i > 0:
             x = layers.BatchNormalization(dtype=dtype, name=f"{name}_batchnorm")(x)
+        if levels and i == 1:
+            heard = Levels(levels, LEVELS_HOP, dtype="float32", name="levels")(audio)
+            heard = layers.Dense(x.shape[-1], use_bias=False, dtype=dtype, name="levels_dense")(heard)
+            x = layers.Add(dtype=dtype, name=f"{name}_levels")([x, heard])  # [batch, length / 16, width]
         x = LeakyReLU(0.2, dtype=dtype, name=f"{name}_lrelu")(x)  # [batch, length / stride, width]
         if i < len(strides) - 1:
             x = PhaseShuffle(phaseshuffle, phaseshuffle_per, i, dtype=dtype, name=f"{name}_shuffle")(x, seeds)

@@ -45,6 +45,14 @@ PRESETS = {
         "wavegan_bands": 16,
     },
     "asmr-16k": _ASMR_16K,
+    "oneshots": _ASMR_16K
+    | {
+        "data_first_slice": True,
+        "data_pad_end": True,
+        "wavegan_genr_texture": 1.0,
+        "wavegan_disc_levels": 128,
+        "wavegan_loss": "rpgan",
+    },
 }
 """Values of --preset -> settings that take the place of the defaults, which are those of the reference."""
 
@@ -64,7 +72,8 @@ class Config(Settings):
         "paper",
         "A set of settings, which flags override: paper (all defaults, as the reference implementation), asmr "
         "(learns the sound of recordings sooner, at their sample rate and in stereo where they are; see "
-        "docs/quality.md) or asmr-16k (the same at 16 kHz in mono, in shorter slices).",
+        "docs/quality.md), asmr-16k (the same at 16 kHz in mono, in shorter slices) or oneshots (words, drums and "
+        "other short sounds, one a recording, at 16 kHz in mono).",
         choices=tuple(PRESETS),
     )
 
@@ -161,6 +170,13 @@ class Config(Settings):
         "batch",
         "One shift for the whole batch (as the reference implementation) or one for each example.",
         choices=("batch", "example"),
+    )
+    wavegan_disc_levels: int = _model(
+        0,
+        "Windows to whose levels, frequency by frequency, the discriminator listens beside the audio itself; 0: it "
+        "does not. Words are learned by them, see docs/quality.md.",
+        unit="samples",
+        choices=(0, 32, 64, 128, 256, 512, 1024, 2048),
     )
     wavegan_loss: str = _training(
         "wgan-gp", "The game the networks play; docs/training.md lists them.", choices=LOSSES.keys

@@ -209,7 +209,7 @@ def test_preset_is_a_set_of_flags_that_flags_override(command, recordings, tmp_p
     assert "resuming  step 1" in output
     for path, name, words in (
         (train, "paper", f"--preset cannot change in a TRAIN_DIR that has begun: stored '{preset}', received 'paper'"),
-        (tmp_path / "new", "best", "--preset must be one of paper, asmr, asmr-16k. Received: 'best'"),
+        (tmp_path / "new", "best", "--preset must be one of paper, asmr, asmr-16k, oneshots. Received: 'best'"),
     ):
         process = command("train_wavegan.py", "train", path, *flags, f"--preset={name}", check=False)
         assert process.returncode == 2 and words in process.stderr

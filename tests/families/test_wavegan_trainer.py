@@ -173,7 +173,7 @@ def test_flags_reach_the_optimisers():
         {"wavegan_loss": "wgan-gp", "train_precision": "mixed_float16"},
         {"wavegan_genr_texture": 5.0, "wavegan_gp_every": 3, "wavegan_genr_noise": True, "wavegan_lr_hold": 1},
         {"wavegan_genr_texture": 5.0, "wavegan_loss": "hinge", "train_precision": "mixed_bfloat16"},
-        {"wavegan_loss": "rpgan", "wavegan_gp_every": 3},
+        {"wavegan_loss": "rpgan", "wavegan_gp_every": 3, "wavegan_disc_levels": 128},
     ],
     ids=lambda settings: "-".join(str(value) for value in settings.values()),
 )

@@ -4,6 +4,35 @@ import numpy as np
 import tensorflow as tf
 
 
+def frames(x, window_len, hop):
+    """Cuts audio into windows that overlap, one each hop; gradients of any order are as quick.
+
+    Args:
+        x: Tensor `[batch, channels, samples]`.
+        window_len, hop: Integers, samples; both window_len and samples are multiples of hop.
+
+    Returns:
+        Tensor `[batch, channels, (samples - window_len) / hop + 1, window_len]`.
+    """
+    _, channels, samples = x.shape
+    hops, parts = samples // hop, window_len // hop
+    count = hops - parts + 1
+
+    # TensorFlow's own gradient of a slice is several times slower than padding.
+    @tf.custom_gradient
+    def cut(x):
+        x = tf.reshape(x, [-1, channels, hops, hop])
+        return tf.concat([x[:, :, i : i + count] for i in range(parts)], axis=3), overlap
+
+    @tf.custom_gradient
+    def overlap(dy):
+        each = enumerate(tf.split(dy, parts, axis=3))
+        dx = tf.add_n([tf.pad(part, [[0, 0], [0, 0], [i, parts - 1 - i], [0, 0]]) for i, part in each])
+        return tf.reshape(dx, [-1, channels, samples]), cut
+
+    return cut(x)
+
+
 def levels(x, window_len, floor):
     """Levels of a short-time Fourier transform with a Hann window and a hop of half of it.
 
@@ -37,28 +66,7 @@ def _windowed(x, window_len):
     """Frames of audio `[batch, samples, channels]` times a window: `[batch, channels, frames, window_len]`."""
     window = tf.signal.hann_window(window_len)
     padded = tf.pad(tf.transpose(x, [0, 2, 1]), [[0, 0], [0, 0], [window_len // 2] * 2], "REFLECT")
-    return _frames(padded, window_len) * (2 * window / tf.reduce_sum(window))
-
-
-def _frames(x, window_len):
-    """Frames of audio `[batch, channels, samples]`, half of one apart: `[batch, channels, frames, window_len]`."""
-    batch, channels, samples = x.shape
-    hop = window_len // 2
-    hops = samples // hop
-    frames = hops - 1
-
-    @tf.custom_gradient
-    def cut(x):
-        x = tf.reshape(x, [batch, channels, hops, hop])
-        # TensorFlow's own gradient of a slice is several times slower than padding.
-        return tf.concat([x[:, :, i : i + frames] for i in range(2)], axis=3), overlap
-
-    def overlap(dy):
-        parts = enumerate(tf.split(dy, 2, axis=3))
-        dx = tf.add_n([tf.pad(part, [[0, 0], [0, 0], [i, 1 - i], [0, 0]]) for i, part in parts])
-        return tf.reshape(dx, [batch, channels, samples])
-
-    return cut(x)
+    return frames(padded, window_len, window_len // 2) * (2 * window / tf.reduce_sum(window))
 
 
 def _levels_of(frames, floor):

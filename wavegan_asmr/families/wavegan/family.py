@@ -23,6 +23,12 @@ class WaveGAN(GAN):
                 f"--wavegan_bands must leave at least {min(wavegan.STRIDES)} positions of a slice. Received: "
                 f"{config.wavegan_bands} of --data_slice_len {config.data_slice_len}."
             )
+        least = config.wavegan_bands * wavegan.LEVELS_HOP
+        if config.wavegan_disc_levels % least:
+            raise UserError(
+                f"--wavegan_disc_levels must be 0 or at least {least} with --wavegan_bands {config.wavegan_bands}. "
+                f"Received: {config.wavegan_disc_levels}."
+            )
         return super().settle(config, given)
 
     def count_weights(self, config):
@@ -68,6 +74,7 @@ class WaveGAN(GAN):
             batchnorm=config.wavegan_batchnorm,
             phaseshuffle=config.wavegan_disc_phaseshuffle,
             phaseshuffle_per=config.wavegan_disc_phaseshuffle_per,
+            levels=config.wavegan_disc_levels // config.wavegan_bands,
             labels=len(config.label_names),
             measures=len(config.data_conditions),
             dtype=precision,
