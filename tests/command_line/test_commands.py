@@ -186,6 +186,7 @@ def test_dry_run_writes_nothing(command, recordings, tmp_path):
     ("preset", "slice_len", "settled"),
     [
         ("asmr-16k", 4096, {}),
+        ("oneshots", 4096, {}),
         # What most of the recordings have, 4 s of 7; and short slices have fewer bands.
         ("asmr", 8192, {"data_sample_rate": 16000, "data_num_channels": 1, "wavegan_bands": 2}),
     ],
