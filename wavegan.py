@@ -14,7 +14,6 @@ from wavegan_asmr.networks.layers import (
     ChannelScale,
     LatentSeeds,
     LeakyReLU,
-    Levels,
     Listening,
     NoiseInput,
     PhaseShuffle,
@@ -23,6 +22,7 @@ from wavegan_asmr.networks.layers import (
     StridedConv1D,
     StridedConv1DTranspose,
 )
+from wavegan_asmr.networks.levels import Levels
 
 STRIDES = {
     4096: (4, 4, 4, 4),

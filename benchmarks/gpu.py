@@ -23,8 +23,9 @@ from benchmarks.contestants import iterations, noise
 from benchmarks.presets import WITHOUT
 from wavegan_asmr import storage
 from wavegan_asmr.command_line.run import start_tensorflow
-from wavegan_asmr.config import PRESETS, Config
+from wavegan_asmr.config import Config
 from wavegan_asmr.families import family_of
+from wavegan_asmr.presets import PRESETS
 
 USAGE = """Seconds of an iteration of each preset, clips a second of its generator, and FLOP a second of its
 convolutions, on the device that TensorFlow chooses, by precision and by form (see polyphase.choose_form).

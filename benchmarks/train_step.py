@@ -5,8 +5,8 @@ import dataclasses
 from absl import flags
 
 from benchmarks import common, contestants, presets, topology
-from wavegan_asmr.config import PRESETS
 from wavegan_asmr.errors import UserError
+from wavegan_asmr.presets import PRESETS
 
 USAGE = """Seconds of an iteration (5 updates of the discriminator, 1 of the generator, wgan-gp, phase shuffle 2)
 of this project, a textbook Keras implementation and PyTorch, by turns.

@@ -106,7 +106,7 @@ def test_labels_and_test_files_by_pattern(tmp_path, pattern, data_labels):
         for label, first in (("a", 0.1), ("b", 0.6)):
             x = (first + 0.05 * number) * np.cos(np.pi * np.arange(SLICE_LEN))
             soundfile.write(tmp_path / f"{label}_take{number}.wav", x, RATE_HZ, subtype="FLOAT")
-    sizes = dict(data_sample_rate=RATE_HZ, data_slice_len=SLICE_LEN)
+    sizes = {"data_sample_rate": RATE_HZ, "data_slice_len": SLICE_LEN}
     config = Config(data_dir=str(tmp_path), data_labels=data_labels, **sizes)
     labelled = labelling.open_labelled(config, LabelSettings(pattern, r"take[03]\.wav$"))
     assert labelled.labels == ["a", "b"]

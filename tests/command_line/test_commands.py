@@ -17,9 +17,10 @@ from conftest import REFERENCE, ROOT, TINY
 from processes import flip_bytes, read_until, stop, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from wavegan_asmr.config import PRESETS, Config, model_settings
+from wavegan_asmr.config import Config, model_settings
 from wavegan_asmr.exchange import export
 from wavegan_asmr.families.generators import Generator
+from wavegan_asmr.presets import PRESETS
 from wavegan_asmr.rendering.preview import preview
 from wavegan_asmr.rendering.settings import PreviewSettings
 from wavegan_asmr.train_dir import TrainDir

@@ -11,7 +11,7 @@ from tests.conftest import SMALL
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import family_of
-from wavegan_asmr.networks.layers import Levels
+from wavegan_asmr.networks.levels import Levels
 
 FLOOR = 1e-6
 

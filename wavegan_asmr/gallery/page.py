@@ -6,11 +6,12 @@ import dataclasses
 import jinja2
 
 from wavegan_asmr import words
-from wavegan_asmr.config import FROM_RECORDINGS, Config, preset_of, preset_settings
+from wavegan_asmr.config import Config, preset_of, preset_settings
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.evaluation import drawing, metrics
 from wavegan_asmr.exchange.model_facts import UNKNOWN
 from wavegan_asmr.gallery import pictures
+from wavegan_asmr.presets import FROM_RECORDINGS
 from wavegan_asmr.progress import clock
 from wavegan_asmr.rendering import excerpts
 from wavegan_asmr.training import recordings

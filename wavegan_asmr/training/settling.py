@@ -6,7 +6,6 @@ import os
 import loader
 from wavegan_asmr import words
 from wavegan_asmr.config import (
-    FROM_RECORDINGS,
     Config,
     check_recordings,
     merge,
@@ -16,6 +15,7 @@ from wavegan_asmr.config import (
 )
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.families import FAMILIES, family_of
+from wavegan_asmr.presets import FROM_RECORDINGS
 from wavegan_asmr.progress import Meter
 from wavegan_asmr.settings import absolute_paths, check_effects
 from wavegan_asmr.sound.folder_layout import find_layout
