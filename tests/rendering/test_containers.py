@@ -53,7 +53,7 @@ def generate(run_here, monkeypatch):
     fakes.install(monkeypatch)
 
     def run(*arguments):
-        process = run_here("generate.py", "noise", *arguments)
+        process = run_here("generate.py", "./noise", *arguments)
         assert process.returncode == 0, process.stderr
 
     def run_again(*arguments):
@@ -110,7 +110,7 @@ def test_a_file_that_was_stopped_before_its_first_block(run_here, monkeypatch, t
 
     monkeypatch.setattr(models, "Generator", fakes.generators())
     monkeypatch.setattr(blocks, "master", interrupt)
-    process = run_here("generate.py", "noise", *LOOP, "--keep_partial", "--out", tmp_path / f"loop{ending}")
+    process = run_here("generate.py", "./noise", *LOOP, "--keep_partial", "--out", tmp_path / f"loop{ending}")
     assert process.stderr.endswith("stopped\n")
     assert not list(tmp_path.iterdir())
 

@@ -39,14 +39,14 @@ def fake_models(monkeypatch):
 def test_a_format_is_one_entry(run_here, monkeypatch, tmp_path, added, flags, subtype, tolerance_db):
     monkeypatch.setitem(formats.FORMATS, added.ending, added)
     path = tmp_path / f"asmr{added.ending.upper()}"
-    process = run_here("generate.py", "noise", "--minutes=0.1", "--candidates=1", *flags, "--out", path)
+    process = run_here("generate.py", "./noise", "--minutes=0.1", "--candidates=1", *flags, "--out", path)
     assert process.returncode == 0, process.stderr
     info = soundfile.info(path)
     assert (info.format, info.subtype, info.frames) == (added.container, subtype, 96000)
     x, _ = soundfile.read(path)
     assert abs(x).max() > 0.01
     assert {each.name for each in tmp_path.glob("asmr*")} == {path.name, "asmr.json", "asmr.png"}
-    process = run_here("generate.py", "noise", "--minutes=0.1", "--out", tmp_path / "asmr.xyz")
+    process = run_here("generate.py", "./noise", "--minutes=0.1", "--out", tmp_path / "asmr.xyz")
     assert process.returncode == 2 and f", {added.ending}, or be - for stdout" in process.stderr
     rows = [f"| {added.ending} | {added.words} | {'16 kHz' if added.rates_hz else 'any'} |"]
     assert formats.table()[-1:] == rows and added.ending in formats.endings()
@@ -79,7 +79,7 @@ def test_table():
 
 @pytest.mark.parametrize("ending", [each.ending for each in formats.FORMATS.values() if not each.is_pcm])
 def test_bits_are_of_pcm_only(run_here, tmp_path, ending):
-    process = run_here("generate.py", "noise", "--minutes=0.1", "--bits=24", "--out", tmp_path / f"a{ending}")
+    process = run_here("generate.py", "./noise", "--minutes=0.1", "--bits=24", "--out", tmp_path / f"a{ending}")
     assert process.returncode == 2
     assert "--bits has an effect with .wav or .flac and stdout only" in process.stderr
 

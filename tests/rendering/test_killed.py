@@ -55,6 +55,6 @@ def test_leftovers_of_killed_processes_go_with_the_next_start(run_here, monkeypa
         process.kill()
     left = {path.name for path in tmp_path.iterdir() if path.name.startswith(".night")} - {".night.wav.notes"}
     assert len(left) == 1, left
-    process = run_here("generate.py", "noise", "--minutes=0.02", "--out", tmp_path / "night.wav", "--overwrite")
+    process = run_here("generate.py", "./noise", "--minutes=0.02", "--out", tmp_path / "night.wav", "--overwrite")
     assert process.returncode == 0, process.stderr
     assert {path.name for path in tmp_path.iterdir()} == {".night.wav.notes", "night.wav", "night.json", "night.png"}

@@ -17,7 +17,7 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.rendering import models, render
 from wavegan_asmr.sound import wav
 
-SHORT = ["noise", "--minutes=0.02", "--candidates=1"]
+SHORT = ["./noise", "--minutes=0.02", "--candidates=1"]
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +87,9 @@ def test_room_for_what_stands_beside(run_here, no_pilot, monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: types.SimpleNamespace(free=free))
         if is_enough:
             with pytest.raises(pytest.fail.Exception, match="rendering has begun"):
-                run_here("generate.py", "noise", "--minutes=1", "--out=a.wav")
+                run_here("generate.py", "./noise", "--minutes=1", "--out=a.wav")
         else:
-            process = run_here("generate.py", "noise", "--minutes=1", "--out=a.wav")
+            process = run_here("generate.py", "./noise", "--minutes=1", "--out=a.wav")
             assert "'a.wav' needs up to 2.5 MB and 1.9 MB are free; make room" in process.stderr
 
 

@@ -32,7 +32,7 @@ def test_tags_of_a_file(generate, tmp_path, ending):
     """The same settings under two names, and from the manifest, are the same bytes, which hold no name."""
     first, second, again = (tmp_path / f"{name}{ending}" for name in ("evening", "morning", "again"))
     for path in (first, second):
-        generate("secretly", "models/hidden", *SHORT, "--seed=7", "--layout=mix", "--gains_db=0,-6.5", "--out", path)
+        generate("./secretly", "models/hidden", *SHORT, "--seed=7", "--layout=mix", "--gains_db=0,-6.5", "--out", path)
     generate("--from", first.with_suffix(".json"), "--out", again)
     found = read_tags(first)
     assert (found["title"], found["artist"]) == ("ASMR, seed 7", "WaveGAN")
@@ -45,7 +45,7 @@ def test_tags_of_a_file(generate, tmp_path, ending):
 
 
 def test_tags_of_a_stretch(generate, tmp_path):
-    generate("noise", *SHORT, "--out", tmp_path / "whole.flac")
+    generate("./noise", *SHORT, "--out", tmp_path / "whole.flac")
     generate("--from", tmp_path / "whole.json", "--start=0.5", "--end=1.5", "--out", tmp_path / "stretch.flac")
     whole, stretch = (read_tags(tmp_path / f"{name}.flac") for name in ("whole", "stretch"))
     assert stretch["comment"] == whole["comment"].replace(";", " stretch_s=0.500,1.500;")
