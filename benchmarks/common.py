@@ -28,6 +28,7 @@ from wavegan_asmr.command_line import run
 from wavegan_asmr.config import SLICE_LENS
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.progress import StatusLine, clock, peak_memory_bytes
+from wavegan_asmr.train_dir import TrainDir
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -423,6 +424,23 @@ def names(name, known):
     if unknown := sorted(set(texts) - set(known)):
         raise UserError(f"--{name} must be among {', '.join(known)}. Received: {unknown[0]!r}.")
     return [each for each in known if each in texts] if texts else list(known)
+
+
+def config_of_all(paths):
+    """Returns the `Config` of the first of several TRAIN_DIRs, of which the slices compare.
+
+    Raises:
+        UserError: One is none, or they differ in rate, length of slices or channels.
+    """
+    configs = [TrainDir(path).read_config() for path in paths]
+    facts = [(each.data_sample_rate, each.data_slice_len, each.data_num_channels) for each in configs]
+    for path, each in zip(paths, facts):
+        if each != facts[0]:
+            raise UserError(
+                f"models must have the same rate, slice length and channels as {paths[0]!r}, {facts[0]}. "
+                f"Received: {path!r} with {each}."
+            )
+    return configs[0]
 
 
 def _cell(value):

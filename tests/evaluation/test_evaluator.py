@@ -330,8 +330,10 @@ def test_evaluate_every_checkpoint(command, train_dir):
 
 def test_checkpoint_best(command, train_dir, run_here):
     train_dir.keep_best(Best(1, 1.0))
-    output = run_here("evaluate.py", train_dir, "--checkpoint=best", f"--eval_n={N}").stdout
+    output = run_here("evaluate.py", train_dir, "--checkpoint=best", f"--eval_n={N}", "--eval_anchors").stdout
     assert output.startswith("step 1 of ")
+    assert " coloured noise re-cut quilted shaped noise what it says " in " ".join(output.split())
+    assert "\nimitations  re-cut and quilted are " in output
     assert "step 1: " in run_here("preview.py", train_dir, "--checkpoint=best", "--preview_n=1").stdout
     assert "step 1: " in run_here("train_wavegan.py", "infer", train_dir, "--checkpoint=best").stdout
 

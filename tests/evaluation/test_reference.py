@@ -1,6 +1,8 @@
 """Measurements of the recordings are kept, by name, and made anew where they are of no use."""
 
 import dataclasses
+import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from damage import damage_bytes, damage_json
 from sounds import fire
 
 from wavegan_asmr.config import Config
-from wavegan_asmr.evaluation import evaluator, metrics, reference, tables
+from wavegan_asmr.evaluation import evaluator, imitations, metrics, reference, tables
 from wavegan_asmr.evaluation.evaluator import Evaluator
+from wavegan_asmr.evaluation.imitations import IMITATIONS
 from wavegan_asmr.evaluation.metrics import Metric
 from wavegan_asmr.train_dir import TrainDir
 
@@ -53,9 +56,9 @@ def measured(monkeypatch):
     return found
 
 
-def evaluate(train_dir, config):
+def evaluate(train_dir, config, with_imitations=False):
     """Evaluates silence; returns the digest and the result."""
-    evaluator = Evaluator(train_dir, config, N)
+    evaluator = Evaluator(train_dir, config, N, with_imitations=with_imitations)
     return evaluator.digest, evaluator.evaluate(lambda z: np.zeros([len(z), SLICE_LEN, 1], np.float32), 0)
 
 
@@ -132,6 +135,89 @@ def test_a_cache_of_the_version_by_position(train_dir, config, measured):
     assert len(measured) > 1
 
 
+def rewrite_facts(path, change):
+    """Changes the part of the cache that is JSON, in place, by a function of it."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    facts = json.loads(str(arrays.pop("facts")))
+    change(facts)
+    np.savez(path, facts=json.dumps(facts), **arrays)
+
+
+def test_imitations_are_measured_once_and_where_asked_for(train_dir, config, measured):
+    digest, before = evaluate(train_dir, config)
+    assert before.imitations == [] and "re-cut" not in tables.result_table(before)
+    measured.clear()
+    asked, after = evaluate(train_dir, config, with_imitations=True)
+    # As many slices as of the model; what results compare by is the same.
+    assert measured == [N] * (len(IMITATIONS) + 1) and asked == digest
+    assert anchors_of(after) == anchors_of(before)
+    assert after.imitations == list(IMITATIONS) == ["re-cut", "quilted", "shaped noise"]
+    rows = {row.metric: row for row in after.rows}
+    assert all(np.isfinite(list(row.imitations.values())).all() for row in after.rows)
+    frechet = rows["frechet_distance"]
+    assert max(frechet.imitations.values()) < frechet.matched_noise
+    assert frechet.imitations["quilted"] < 3 * frechet.floor < 0.5 * frechet.matched_noise
+    header, *lines = tables.result_table(after).splitlines()
+    assert header.split("coloured noise")[1].split("what")[0].split() == ["re-cut", "quilted", "shaped", "noise"]
+    beside = [f"{value:.4g}" for value in frechet.imitations.values()]
+    assert lines[0].split()[-3 - len(frechet.meaning.split()) :][:3] == beside
+    # Once measured they are shown, asked for or not, also of what was found earlier.
+    measured.clear()
+    for asked in (False, True):
+        assert evaluate(train_dir, config, asked)[1].rows == after.rows
+    assert measured == [N, N]
+    found = reference.read_anchors(cache_of(train_dir), digest)
+    assert {metric: each.imitations for metric, each in found.items()} == {
+        metric: row.imitations for metric, row in rows.items()
+    }
+
+
+def test_imitations_of_another_version_are_measured_anew(train_dir, config, measured):
+    digest, expected = evaluate(train_dir, config, with_imitations=True)
+
+    def older(facts):
+        facts["imitations_version"] = imitations.VERSION - 1
+        for each in facts["anchors"].values():
+            each["imitations"] = dict.fromkeys(IMITATIONS, 7.0)
+
+    def without_any(facts):
+        del facts["imitations_version"]
+        for each in facts["anchors"].values():
+            del each["imitations"]
+
+    def with_one_gone(facts):
+        for each in facts["anchors"].values():
+            del each["imitations"]["quilted"]
+
+    def with_one_of_a_metric_gone(facts):
+        del facts["anchors"]["ndb"]["imitations"]["quilted"]
+
+    path = pathlib.Path(cache_of(train_dir))
+    whole = path.read_bytes()
+    for change in (without_any, with_one_gone, with_one_of_a_metric_gone, older):
+        path.write_bytes(whole)
+        rewrite_facts(path, change)
+        anchors = reference.read_anchors(path, digest)
+        assert anchors.keys() == metrics.METRICS.keys() and not any(each.imitations for each in anchors.values())
+    measured.clear()
+    assert evaluate(train_dir, config)[1].imitations == []
+    assert measured == [N]
+    assert evaluate(train_dir, config, with_imitations=True)[1].rows == expected.rows
+    # The recordings themselves are not measured again.
+    assert measured == [N] * (len(IMITATIONS) + 2)
+
+
+def test_sounds_of_their_own_are_not_cut_up(train_dir, config, tmp_path, measured):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for seed in range(2 * N):
+        soundfile.write(folder / f"{seed}.wav", fire(0.6, RATE_HZ, seed), RATE_HZ)
+    config = dataclasses.replace(config, data_dir=str(folder), data_first_slice=True)
+    _, result = evaluate(train_dir, config, with_imitations=True)
+    assert result.imitations == []
+
+
 class Executed(Exception):
     pass
 
@@ -150,6 +236,12 @@ def _raise():
 def test_a_damaged_cache_is_as_good_as_none(train_dir, config, monkeypatch):
     digest, _ = evaluate(train_dir, config)
     path = cache_of(train_dir)
+
+    def with_imitations(facts):
+        for each in facts["anchors"].values():
+            each["imitations"] = dict.fromkeys(IMITATIONS, 7.0)
+
+    rewrite_facts(path, with_imitations)
     with open(path, "rb") as file:
         whole = file.read()
     with np.load(path) as file:
@@ -187,5 +279,7 @@ def test_a_damaged_cache_is_as_good_as_none(train_dir, config, monkeypatch):
                 assert getattr(found, name).dtype == getattr(used, name).dtype
                 assert np.isfinite(getattr(found, name)).all()
             for beside in found.anchors.values():
-                assert np.isfinite([value for value in dataclasses.astuple(beside) if value is not None]).all()
+                values = beside.floor, beside.held_out, beside.noise, beside.matched_noise, *beside.imitations.values()
+                assert np.isfinite([value for value in values if value is not None]).all()
+                assert beside.imitations.keys() in (set(), set(IMITATIONS))
     assert kept < 60

@@ -211,6 +211,7 @@ def test_verdicts_come_first(browser, whole):
 def test_table_of_metrics(browser, whole):
     show(browser, whole[1])
     assert len(all_of(browser, ".metrics thead th[scope=col]")) == 8
+    assert "wavegan repeats" not in text_of(browser, "#metrics + p")[0]
     assert text_of(browser, ".metrics tbody th[scope=row] code") == ["frechet_distance", "ndb", "rms_db"]
     cells = [text_of(browser, f".metrics tbody tr:nth-child({k}) td") for k in (1, 2, 3)]
     assert cells == [
@@ -218,6 +219,23 @@ def test_table_of_metrics(browser, whole):
         ["0.5", "", "0.25", "-", "1", "0.75", "share of kinds"],
         ["-20.0 ± 0.1", "", "-22", "-21", "-20", "-20", "level"],
     ]
+
+
+def test_imitations_have_columns_where_they_were_measured(browser, tmp_path):
+    beside = {"re-cut": 40.0, "quilted": 30.0, "shaped noise": 1234.0}
+    row = Row("frechet_distance", 2.0, 0.25, 2.0, 4.0, 800.0, 600.0, "difference in all", True, beside)
+    new = Row("ndb", 0.5, None, 0.25, None, 1.0, 0.75, "share of kinds", True, {})
+    result = make_result(tmp_path, clips=1, pairs=0, rows=[row, new])
+    show(browser, write_report(tmp_path, result))
+    heads = text_of(browser, ".metrics thead th")
+    assert heads[6:10] == ["Coloured noise", "Re-cut", "Quilted", "Shaped noise"] and len(heads) == 11
+    assert text_of(browser, ".metrics tbody tr:first-child td")[5:9] == ["600", "40", "30", "1,234"]
+    assert text_of(browser, ".metrics tbody tr:last-child td")[5:9] == ["0.75", "-", "-", "-"]
+    assert "wavegan repeats" in text_of(browser, "#metrics + p")[0]
+    for width in (360, 800, 1280):
+        show(browser, tmp_path / "report" / "index.html", width=width)
+        page = "document.documentElement"
+        assert browser.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
 
 
 def test_marks_lie_where_the_values_lie(browser, whole):

@@ -36,11 +36,13 @@ class Sides:
     Attributes:
         sides: Pair of `loader.Slices` that have no sample in common.
         held_out: Pair of `loader.Slices` that have no recording in common, or None where there is one recording.
+        whole: `loader.Slices` of all that both sides hold, or None where each recording is one sound.
         identity: List of what decides the samples of the recordings, for a digest.
     """
 
     sides: tuple
     held_out: tuple | None
+    whole: loader.Slices | None
     identity: list
 
 
@@ -105,8 +107,14 @@ def open_sides(config, data_dir=None, show_progress=False):
         held_out = sides
     elif wholes[1]:
         held_out = tuple(loader.Slices.from_config(part, config) for part in wholes)
+    # One after the other they are no stream that goes on.
+    whole = None
+    if not config.data_first_slice:
+        # Any order is as good, and needs no reading.
+        plain = dataclasses.replace(config, data_labels="", data_balance_levels=False)
+        whole = loader.Slices.from_config(recordings, plain)
     # By what they hold: recordings get moved.
-    return Sides(sides, held_out, [[r.pcm.digest, r.pcm.frames] for r in recordings])
+    return Sides(sides, held_out, whole, [[r.pcm.digest, r.pcm.frames] for r in recordings])
 
 
 def mean_power(read, n):

@@ -41,6 +41,7 @@ class Evaluator:
         config: `Config`.
         n: Integer, generated slices; real ones are as many where there are.
         data_dir: Path-like, folder of recordings, or None for that of the config.
+        with_imitations: Boolean, also measure imitations of the recordings, see `open_reference`.
         show_progress: Boolean, show on stderr how far it is.
 
     Attributes:
@@ -50,7 +51,7 @@ class Evaluator:
         UserError: There are too few slices or no recordings, see `anchors.open_sides`.
     """
 
-    def __init__(self, train_dir, config, n, data_dir=None, show_progress=False):
+    def __init__(self, train_dir, config, n, data_dir=None, with_imitations=False, show_progress=False):
         if n <= features.EMBEDDING_DIM:
             raise UserError(
                 f"too few slices: the Fréchet distance needs more than {features.EMBEDDING_DIM}. Received: {n}."
@@ -66,7 +67,7 @@ class Evaluator:
             )
         self.digest = self._digest()
         path = train_dir.join("eval", f"recordings-{n}.npz")
-        self._reference = open_reference(path, self.digest, self._recordings, config, n, show_progress)
+        self._reference = open_reference(path, self.digest, self._recordings, config, n, with_imitations, show_progress)
 
     @one_thread
     def evaluate(self, generate, step, checkpoint=None):

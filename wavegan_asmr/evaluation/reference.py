@@ -9,7 +9,7 @@ import numpy as np
 
 from wavegan_asmr import storage
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import anchors, arrays, metrics
+from wavegan_asmr.evaluation import anchors, arrays, imitations, metrics
 from wavegan_asmr.evaluation.measuring import measure, nearest, one_thread
 from wavegan_asmr.evaluation.metrics import Comparison
 from wavegan_asmr.progress import Meter
@@ -28,15 +28,18 @@ class Anchors:
         held_out: Float or None, of recordings that the other side has nothing of.
         noise: Float, of white noise.
         matched_noise: Float, of noise with the recordings' average spectrum and level.
+        imitations: Dict of a name of `imitations.IMITATIONS` to a float; empty where they were not measured.
     """
 
     floor: float
     held_out: float | None
     noise: float
     matched_noise: float
+    imitations: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if not all(value is None or math.isfinite(value) for value in vars(self).values()):
+        values = self.floor, self.held_out, self.noise, self.matched_noise, *self.imitations.values()
+        if not all(value is None or math.isfinite(value) for value in values):
             raise UserError(f"anchors must be finite. Received: {self}.")
 
 
@@ -69,9 +72,17 @@ class _Stored:
 
     digest: str
     anchors: dict[str, Anchors]
+    imitations_version: int = 0
+
+    def known(self):
+        """Returns the anchors, those of imitations where they are of this version and complete."""
+        names, anchors = imitations.IMITATIONS.keys(), self.anchors.values()
+        if self.imitations_version == imitations.VERSION and all(each.imitations.keys() == names for each in anchors):
+            return self.anchors
+        return {metric: dataclasses.replace(each, imitations={}) for metric, each in self.anchors.items()}
 
 
-def open_reference(path, digest, recordings, config, n, show_progress=False):
+def open_reference(path, digest, recordings, config, n, with_imitations=False, show_progress=False):
     """Reads what was measured of recordings, or measures it and writes it.
 
     A file that lacks a metric, that another version wrote or that is damaged is as good as none.
@@ -82,6 +93,8 @@ def open_reference(path, digest, recordings, config, n, show_progress=False):
         recordings: `anchors.Sides`.
         config: `Config`.
         n: Integer, the most slices of a side to measure.
+        with_imitations: Boolean, also measure imitations, of which n slices each, where they can be made. Once
+            measured they are returned in any case.
         show_progress: Boolean, show on stderr how far it is.
 
     Returns:
@@ -91,11 +104,19 @@ def open_reference(path, digest, recordings, config, n, show_progress=False):
         OSError: The file cannot be written.
     """
     try:
-        return _read(path, digest, config)
+        reference = _read(path, digest, config)
     except (UserError, OSError):
         reference = _measure_reference(recordings, config, n, show_progress)
         _write(path, digest, reference)
-        return reference
+    if with_imitations and recordings.whole and not all(each.imitations for each in reference.anchors.values()):
+        measured = _measure_imitations(reference, recordings.whole, config, n, show_progress)
+        found = {
+            metric: dataclasses.replace(each, imitations={name: values[metric] for name, values in measured.items()})
+            for metric, each in reference.anchors.items()
+        }
+        reference = dataclasses.replace(reference, anchors=found)
+        _write(path, digest, reference)
+    return reference
 
 
 def read_anchors(path, digest):
@@ -112,7 +133,7 @@ def read_anchors(path, digest):
         stored = storage.parse_json(str(arrays.read(path).get("facts")), _Stored)
     except (UserError, OSError):
         return {}
-    return stored.anchors if stored.digest == digest else {}
+    return stored.known() if stored.digest == digest else {}
 
 
 def matched_noise(power, config):
@@ -160,6 +181,21 @@ def _measure_reference(recordings, config, n, show_progress):
     )
 
 
+@one_thread
+def _measure_imitations(reference, whole, config, n, show_progress):
+    """Measures imitations of the recordings, as a model: dict of name to a dict of metric to float."""
+    made, found = imitations.IMITATIONS, {}
+    with Meter("measuring imitations of the recordings", len(made) * n, is_shown=show_progress) as meter:
+        for name, make in made.items():
+            read = make(whole, config.data_sample_rate, config.train_seed).read
+            measured = measure(read, n, config.data_sample_rate, meter.advance)
+            sides = reference.log_mels, reference.other_log_mels
+            to_real = [nearest(measured.log_mels, side)[0] for side in sides]
+            values = metrics.compute(Comparison(measured, reference.embeddings, to_real, reference.distances))
+            found[name] = {metric: value for metric, (value, _) in values.items()}
+    return found
+
+
 def _read(path, digest, config):
     """Reads the `Reference` that was written with the digest; raises UserError or OSError where there is none."""
     found = arrays.read(path)
@@ -177,13 +213,13 @@ def _read(path, digest, config):
         white=arrays.check(found, "white", "float64", (None, features.EMBEDDING_DIM)),
         matched=arrays.check(found, "matched", "float64", (None, features.EMBEDDING_DIM)),
         power=arrays.check(found, "power", "float64", power),
-        anchors=stored.anchors,
+        anchors=stored.known(),
     )
 
 
 def _write(path, digest, reference):
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    facts = json.dumps(dataclasses.asdict(_Stored(digest, reference.anchors)))
+    facts = json.dumps(dataclasses.asdict(_Stored(digest, reference.anchors, imitations.VERSION)))
     measured = {name: value for name, value in vars(reference).items() if name != "anchors"}
     with storage.replacing(path) as file:
         np.savez(file, facts=facts, **measured)

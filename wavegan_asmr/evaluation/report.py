@@ -16,7 +16,7 @@ import jinja2
 
 from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
-from wavegan_asmr.evaluation import drawing, media, results
+from wavegan_asmr.evaluation import drawing, imitations, media, results
 from wavegan_asmr.sound import wav
 from wavegan_asmr.train_dir import TrainDir
 
@@ -98,6 +98,7 @@ def _page(train_dir, result, pictures):
         date=datetime.datetime.now().astimezone(),
         best_step=best_step,
         kinds=drawing.KINDS,
+        reading=imitations.READING,
         metrics=[(row, drawing.strip(row)) for row in result.rows],
         curves=_curves(train_dir, result, best_step),
         sounds=_sounds(result, coder),

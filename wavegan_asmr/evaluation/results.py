@@ -39,6 +39,7 @@ class Row:
         matched_noise: Float or None, of noise with the recordings' average spectrum and level.
         meaning: String, what it says, in a few words.
         lower_is_better: Boolean, or None where the value should be as the recordings' own.
+        imitations: Dict of a name of `imitations.IMITATIONS` to a float; empty where they were not measured.
     """
 
     metric: str
@@ -50,6 +51,7 @@ class Row:
     matched_noise: float | None
     meaning: str
     lower_is_better: bool | None
+    imitations: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,6 +92,11 @@ class Result:
     def value(self, metric):
         """Returns the value of a metric, or None where it was not measured."""
         return next((row.value for row in self.rows if row.metric == metric), None)
+
+    @property
+    def imitations(self):
+        """List of strings, the imitations of the recordings that stand beside the values, see `Row`."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.imitations))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,4 +15,9 @@ class EvaluationSettings(Settings):
         at_least=1,
         at_most=1_000_000,
     )
+    eval_anchors: bool = setting(
+        False,
+        "Also measure what one has without a model: the recordings cut up and cross-faded, quilted, and noise of their "
+        "statistics; once for all checkpoints.",
+    )
     compare: bool = setting(False, "One table for several TRAIN_DIRs.")

@@ -3,7 +3,7 @@
 import time
 
 from wavegan_asmr import words
-from wavegan_asmr.evaluation import metrics
+from wavegan_asmr.evaluation import imitations, metrics
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.families import family_of
@@ -32,20 +32,20 @@ def evaluate_all(paths, settings, data_dir=None, **chosen):
         train_dir.read_config()
     evaluated = []
     for train_dir in train_dirs:
-        evaluated += evaluate(train_dir, settings.eval_n, data_dir, **chosen)
+        evaluated += evaluate(train_dir, settings.eval_n, data_dir, settings.eval_anchors, **chosen)
     if len(evaluated) > 1:
         print(comparison_table(evaluated))
     if settings.compare and not data_dir and len({result.config["data_dir"] for result in evaluated}) > 1:
         print("each against its own recordings: distances compare where all have the same, --data_dir FOLDER")
 
 
-def evaluate(train_dir, n=None, data_dir=None, **chosen):
+def evaluate(train_dir, n=None, data_dir=None, with_imitations=False, **chosen):
     """Evaluates checkpoints: prints their tables, records them and writes the report of the last.
 
     Args:
         train_dir: `TrainDir`.
         n: Integer, generated slices, or None for as many as the family has time for.
-        data_dir: Path-like or None, see `Evaluator`.
+        data_dir, with_imitations: See `Evaluator`.
         chosen: The checkpoints, see `TrainDir.choose`.
 
     Returns:
@@ -61,13 +61,17 @@ def evaluate(train_dir, n=None, data_dir=None, **chosen):
         start_s = time.monotonic()
         generator = Generator(train_dir, wanted)
         step = generator.step
-        evaluator = evaluator or Evaluator(train_dir, config, n, data_dir, show_progress=True)
+        evaluator = evaluator or Evaluator(train_dir, config, n, data_dir, with_imitations, show_progress=True)
         generate = _Timed(generator)
         result = evaluator.evaluate(generate, step)
         is_best = evaluator.record(result)
         evaluated.append(result)
         print(f"step {step} of {train_dir}, {n} slices")
         print(result_table(result))
+        if result.imitations:
+            print(f"imitations  {imitations.READING}")
+        elif with_imitations:
+            print("imitations  none: each recording is one sound, and cut up they are others")
         if result.by_label:
             print(label_table(result))
         for verdict, rule in result.verdicts:
@@ -115,9 +119,11 @@ def comparison_table(evaluated):
 
 def result_table(result):
     """Returns the rows of a result as aligned text."""
-    rows = [["metric", "value", "error", "real", "held out", "white noise", "coloured noise", "what it says"]]
+    columns = ["real", "held out", "white noise", "coloured noise", *result.imitations]
+    rows = [["metric", "value", "error", *columns, "what it says"]]
     for row in result.rows:
-        numbers = (row.value, row.error, row.floor, row.held_out, row.noise, row.matched_noise)
+        beside = (row.imitations.get(name) for name in result.imitations)
+        numbers = (row.value, row.error, row.floor, row.held_out, row.noise, row.matched_noise, *beside)
         rows.append([row.metric, *map(_number, numbers), row.meaning])
     return _align(rows)
 
