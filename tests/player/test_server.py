@@ -249,9 +249,9 @@ def test_the_verb(built, verb, monkeypatch, tmp_path):
             seen.append(answer.read())
 
     thread = visit(look)
-    said = verb("play", "rain", "fire", "--checkpoint", "7", "--port", port)
+    said = verb("play", "./rain", "./fire", "--checkpoint", "7", "--port", port)
     thread.join()
-    assert built == [(["rain", "fire"], 7, None)] and seen == [PAGE]
+    assert built == [(["./rain", "./fire"], 7, None)] and seen == [PAGE]
     assert said == f"page      http://127.0.0.1:{port}/ until Ctrl-C\nstopped\n"
     with socket.create_server(("127.0.0.1", port)):
         pass
@@ -261,7 +261,7 @@ def test_the_verb_opens_nothing_if_told_so(built, verb, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda url: pytest.fail("opened"))
     (port,) = free_ports(1)
     thread = visit(lambda: wait_until(lambda: answers(port), timeout_s=30))
-    verb("play", "rain", "--noopen", "--port", port)
+    verb("play", "./rain", "--noopen", "--port", port)
     thread.join()
 
 
@@ -276,7 +276,7 @@ def answers(port):
 
 def test_a_taken_port_is_said_before_the_models_are_packed(built, verb):
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="is in use"):
-        verb("play", "rain", "--port", other.getsockname()[1])
+        verb("play", "./rain", "--port", other.getsockname()[1])
     assert built == []
 
 
@@ -285,10 +285,10 @@ def test_a_taken_port_is_said_before_the_models_are_packed(built, verb):
     [
         ([], "one or more TRAIN_DIRs"),
         ([""], "one or more TRAIN_DIRs"),
-        (["rain", "--port", "65536"], "--port must be"),
-        (["rain", "--port", "-1"], "--port must be"),
-        (["rain", "--host", ""], "--host must be"),
-        (["rain", "--checkpoint", "last"], "--checkpoint must be"),
+        (["./rain", "--port", "65536"], "--port must be"),
+        (["./rain", "--port", "-1"], "--port must be"),
+        (["./rain", "--host", ""], "--host must be"),
+        (["./rain", "--checkpoint", "last"], "--checkpoint must be"),
     ],
 )
 def test_mistakes(verb, arguments, words):
