@@ -597,7 +597,7 @@ OF_RUNS = ["dry_run", "workers", "worker", "workers_wait_secs", "mode", "pause",
         ("train_wavegan.py infer", ["checkpoint"]),
         ("train_wavegan.py import", []),
         ("preview.py", ["preview_n", "label", "checkpoint", "all", "watch"]),
-        ("evaluate.py", ["data_dir", "eval_n", "compare", "checkpoint", "all", "watch"]),
+        ("evaluate.py", ["data_dir", "eval_anchors", "eval_n", "compare", "checkpoint", "all", "watch"]),
         ("backup.py", ["keep", "once"]),
     ],
 )
