@@ -25,8 +25,7 @@ def check(path, size, overwrite, beside=()):
     for each in [path, *beside]:
         _check_name(each, overwrite)
     folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise UserError(f"--out is in a folder that is not there. Received: {path!r}.")
+    check_above(path)
     try:
         for each in beside:
             storage.sweep(each)
@@ -42,6 +41,19 @@ def check(path, size, overwrite, beside=()):
             f"{path!r} needs up to {_megabytes(size)} and {_megabytes(free)} are free; make room, write a shorter "
             "file, or one of another format."
         )
+
+
+def check_above(path):
+    """Checks that the folder is there in which something is to be made.
+
+    Args:
+        path: String, of what is to be made.
+
+    Raises:
+        UserError: It is not.
+    """
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise UserError(f"--out is in a folder that is not there. Received: {path!r}.")
 
 
 def _check_name(path, overwrite):

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -224,6 +225,16 @@ def write_text(path, text):
     """Writes a text file, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def digest_of(path):
+    """Returns the SHA-256 digest of a file, a string.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_gone(path):

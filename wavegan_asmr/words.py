@@ -48,6 +48,11 @@ def flags(names):
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def channels(count):
+    """Returns a number of channels as one says it: "mono", "stereo", "6 channels"."""
+    return {1: "mono", 2: "stereo"}.get(count, f"{count} channels")
+
+
 def reason(error):
     """Returns why a file could not be read or written, in plain words.
 

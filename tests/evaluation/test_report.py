@@ -10,12 +10,11 @@ import pathlib
 import resource
 import time
 
+import browsers
 import numpy as np
 import pytest
 import soundfile
 from matplotlib.image import imread
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -27,24 +26,14 @@ from wavegan_asmr.evaluation.report import write_report
 from wavegan_asmr.evaluation.results import Result, Row
 from wavegan_asmr.sound import wav
 
-SWITCHES = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 SLICE_LEN, RATE_HZ = 4096, 16000
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A browser that notes what it complains of and what it asks for."""
-    options = webdriver.ChromeOptions()
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
+    with browsers.chromium(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from docs import models_page
-from wavegan_asmr import named_models
+from wavegan_asmr import named_models, storage
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import checksums, model_card, model_facts
 from wavegan_asmr.exchange.model_facts import Facts, Metric, Source
@@ -176,7 +176,7 @@ def faults_of(folder):
     """What keeps a model from coming with the project, a list of strings."""
     model = model_facts.describe(folder)
     facts, sums = model.facts, pathlib.Path(folder, checksums.FILE)
-    there = {path.name: checksums.digest_of(path) for path in pathlib.Path(folder).iterdir() if path != sums}
+    there = {path.name: storage.digest_of(path) for path in pathlib.Path(folder).iterdir() if path != sums}
     checks = {
         "it must make 44.1 kHz stereo": model.sound == "44.1 kHz stereo",
         "it is too large": model.bytes <= MOST_BYTES,

@@ -2,10 +2,9 @@
 
 import json
 
+import browsers
 import pytest
 from cases_to_show import make_model, make_training, write_sweep
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -16,10 +15,6 @@ from wavegan_asmr.gallery import making
 
 pytestmark = pytest.mark.slow
 
-SWITCHES = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 ODD = 'a "b" <i>c & <title> \u00fc\u96e8'
 
 
@@ -43,14 +38,8 @@ def out(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A browser that notes what it complains of and what it asks for."""
-    options = webdriver.ChromeOptions()
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
+    with browsers.chromium(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 def show(browser, out, width=1280, scheme="light", has_scripts=True):

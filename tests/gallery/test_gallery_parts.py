@@ -123,18 +123,18 @@ def make_rows(**values):
 
 
 def test_verdicts_of_what_is_kept():
-    assert [name for name, _ in figures.judge(make_rows(copies=0.0))] == ["healthy"]
-    assert [name for name, _ in figures.judge(make_rows(copies=0.5))] == ["copies training data"]
+    assert [name for name, _ in verdicts.judge_kept(make_rows(copies=0.0))] == ["healthy"]
+    assert [name for name, _ in verdicts.judge_kept(make_rows(copies=0.5))] == ["copies training data"]
     # Rows of a version that knew fewer metrics.
-    assert figures.judge(make_rows()[:2]) == []
+    assert verdicts.judge_kept(make_rows()[:2]) == []
     without_floors = [results.Row("rms_db", 1.0, None, None, None, None, None, "", None)]
-    assert figures.judge(without_floors) == []
+    assert verdicts.judge_kept(without_floors) == []
 
 
 @pytest.mark.parametrize(("frechet", "name"), [(24.0, "healthy"), (26.0, "no fault found")])
 def test_whether_it_is_noise_is_left_open_where_it_may_be(frechet, name):
     """Against distances of Gaussians: nearer to noise than to the recordings is only what is open."""
-    (verdict,) = figures.judge(make_rows(copies=0.0, frechet_distance=frechet))
+    (verdict,) = verdicts.judge_kept(make_rows(copies=0.0, frechet_distance=frechet))
     assert verdict[0] == name
     # In a space where all three lie on a line, noise 100 away, a model between them is as far from noise as this.
     to_noise = (math.sqrt(100.0) - math.sqrt(frechet)) ** 2

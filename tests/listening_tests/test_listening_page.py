@@ -6,11 +6,10 @@ import http.server
 import json
 import threading
 
+import browsers
 import numpy as np
 import pytest
 import soundfile
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -20,10 +19,6 @@ from wavegan_asmr.listening_tests import making
 
 pytestmark = pytest.mark.slow
 
-SWITCHES = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 ODD = 'a "b" <i>c</i> \\ \u00fc\u96e8\U0001f3a7, </script>'
 """A name that would break markup, scripts, CSV or YAML."""
 
@@ -48,15 +43,8 @@ def downloads(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, downloads):
     """A browser that notes what it complains of and what it asks for."""
-    options = webdriver.ChromeOptions()
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
-    yield driver
-    driver.quit()
+    with browsers.chromium(tmp_path_factory.mktemp("browser"), downloads) as driver:
+        yield driver
 
 
 def show(browser, folder):

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+import browsers
 import numpy as np
 import pytest
 import random_generators
@@ -22,8 +23,6 @@ import soundfile
 from conftest import ROOT
 from matplotlib.image import imread
 from processes import free_ports
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -33,10 +32,6 @@ from wavegan_asmr.errors import UserError
 from wavegan_asmr.player import page, server
 from wavegan_asmr.rendering.settings import RenderSettings
 
-SWITCHES = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 SIMULATION = (pathlib.Path(__file__).parent / "simulation.js").read_text()
 RATE_HZ = 22050
 """The highest of the models'."""
@@ -77,16 +72,9 @@ def downloads(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, downloads):
     """A browser that notes what it complains of and what it asks for."""
-    options = webdriver.ChromeOptions()
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    driver.set_script_timeout(100)
-    driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
-    yield driver
-    driver.quit()
+    with browsers.chromium(tmp_path_factory.mktemp("browser"), downloads) as driver:
+        driver.set_script_timeout(100)
+        yield driver
 
 
 @pytest.fixture

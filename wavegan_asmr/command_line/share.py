@@ -54,8 +54,8 @@ def main(arguments, flags):
 def _find_facts(path, step):
     """What evaluations and the training itself have left in TRAIN_DIR."""
     from wavegan_asmr.evaluation.recalled import recall
+    from wavegan_asmr.evaluation.verdicts import judge_kept
     from wavegan_asmr.exchange.model_facts import Facts, Metric
-    from wavegan_asmr.gallery.figures import judge
     from wavegan_asmr.training import duration, recordings
 
     rows, n = recall(path, step)
@@ -69,5 +69,5 @@ def _find_facts(path, step):
         trained_s=duration.trained_s(path, step),
         n=n,
         metrics=[Metric(row.metric, row.value, row.floor, row.noise, row.meaning) for row in rows],
-        verdicts=judge(rows) if rows else [],
+        verdicts=judge_kept(rows),
     )

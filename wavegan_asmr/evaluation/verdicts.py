@@ -3,6 +3,8 @@
 Rules are relative to the recordings' own values: that recordings are quiet, tonal or noise-like is no mistake.
 """
 
+import math
+
 SILENT_MARGIN_DB = 30
 """A level so far below the recordings' is silence."""
 
@@ -71,6 +73,27 @@ def judge(rows, frechet_to_noise):
     return found or [("healthy", f"no rule fired; {beside_noise}")]
 
 
+def judge_kept(rows):
+    """Judges a checkpoint by the figures that are kept of it, which lack one: how far it is from noise.
+
+    Args:
+        rows: List of `results.Row`, see `recalled.recall`.
+
+    Returns:
+        List of (name, rule), see `judge`, where that it is healthy may be no more than that no fault was found; empty
+        where the rows do not tell.
+    """
+    try:
+        found = judge(rows, {"noise": math.inf})
+    except (KeyError, TypeError):
+        # Rows of another version, or without what the recordings come to.
+        return []
+    frechet = next(row for row in rows if row.metric == "frechet_distance")
+    if found[0][0] == "healthy" and _may_be_noise(frechet):
+        return [("no fault found", f"{found[0][1]}; how near it is to noise was not kept: wavegan evaluate says it")]
+    return found
+
+
 def _tone(row):
     name = "single tone or metallic comb"
     for metric, lags in (("autocorrelation_4k", "lags 64, 256, 1024, ..."), ("autocorrelation", "lags up to 0.25 s")):
@@ -106,6 +129,18 @@ def _noise(frechet, frechet_to_noise):
         rule = f"the Fréchet distance from {kind} is {distance:.3g}, from the recordings {frechet.value:.3g}"
         return [("noise without structure", rule)]
     return []
+
+
+def _may_be_noise(frechet):
+    """Whether generated slices may be nearer to noise than to the recordings.
+
+    The root of the Fréchet distance is a distance: what is less than half as far from the recordings as noise is cannot
+    be nearer to noise.
+    """
+    if frechet.value <= NOISE_LEAST_FLOORS * frechet.floor:
+        return False
+    kinds = [each for each in (frechet.noise, frechet.matched_noise) if each is not None]
+    return frechet.value >= min(kinds) / 4
 
 
 def _beside(row, unit=""):

@@ -3,7 +3,6 @@
 A list that comes from elsewhere may lie, so names that lead out of their folder are refused.
 """
 
-import hashlib
 import re
 
 from wavegan_asmr import words
@@ -12,16 +11,6 @@ from wavegan_asmr.errors import UserError
 FILE = "SHA256SUMS"
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-
-
-def digest_of(path):
-    """Returns the digest of a file, a string.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def format_sums(sums):

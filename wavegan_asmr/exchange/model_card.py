@@ -93,7 +93,7 @@ def write(generator, name, dtype, facts, sounds, picture):
     Returns:
         String, Markdown.
     """
-    config, channels = generator.config, generator.config.data_num_channels
+    config = generator.config
     data_set = words.printable(os.path.basename(config.data_dir.rstrip(os.sep))).replace("`", "'")
     recordings = facts.recordings and {"count": facts.recordings, "length": clock(round(facts.seconds))}
     return _TEMPLATES.get_template("model_card.md.jinja").render(
@@ -103,7 +103,7 @@ def write(generator, name, dtype, facts, sounds, picture):
         tags=["audio", "audio-generation", "tensorflow", "keras", config.family],
         family_words=generator.family.words,
         config=config,
-        channels={1: "mono", 2: "stereo"}.get(channels, f"{channels} channels"),
+        channels=words.channels(config.data_num_channels),
         data_set=data_set,
         recordings=recordings,
         is_one=os.path.isfile(config.data_dir),

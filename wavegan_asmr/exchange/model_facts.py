@@ -20,7 +20,6 @@ UNKNOWN = "unknown"
 """The licence of a model whose licence was not stated, as hubs have it."""
 
 _LARGEST = 1e30
-_CHANNELS = {1: "mono", 2: "stereo"}
 _SOURCE = re.compile(r"([^:]*\.\w+):\s+([^,]+?),\s*([^,]+?)(?:,\s*(.*\S))?\s*")
 """A line of SOURCES on one recording: FILE: AUTHOR, LICENCE, and what else there is to say."""
 
@@ -130,8 +129,7 @@ class Described:
     @property
     def sound(self):
         """What it makes, in words: "44.1 kHz stereo"."""
-        channels = self.config.data_num_channels
-        return f"{self.config.data_sample_rate / 1000:g} kHz {_CHANNELS.get(channels, f'{channels} channels')}"
+        return f"{self.config.data_sample_rate / 1000:g} kHz {words.channels(self.config.data_num_channels)}"
 
     @property
     def size(self):

@@ -105,7 +105,7 @@ def _digests(folder, names):
         if os.path.realpath(path) != os.path.join(real, name):
             raise UserError(f"{words.printable(path)} is a link, or behind one; pull into a new folder.")
         with contextlib.suppress(FileNotFoundError):
-            digests[name] = checksums.digest_of(path)
+            digests[name] = storage.digest_of(path)
     return digests
 
 
@@ -132,7 +132,7 @@ def _fetch_all(place, wanted, collected):
     missing = {}
     for digest, name in wanted.items():
         path = os.path.join(collected, digest)
-        if not (os.path.exists(path) and checksums.digest_of(path) == digest):
+        if not (os.path.exists(path) and storage.digest_of(path) == digest):
             missing[digest] = name
     sizes = place.sizes(list(missing.values()))
     total = None if None in sizes else sum(sizes)
@@ -147,7 +147,7 @@ def _fetch(place, name, digest, size, path, advance):
     while True:
         has_begun = os.path.exists(partial)
         place.fetch(name, partial, size, advance)
-        if checksums.digest_of(partial) == digest:
+        if storage.digest_of(partial) == digest:
             break
         os.unlink(partial)
         # What was begun may have been of something else.

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from wavegan_asmr import words
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import checksums
 from wavegan_asmr.exchange.places import Place
@@ -54,7 +54,7 @@ def push(folder, url, overwrite=False):
     for name in names:
         # A training may have deleted it meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            sums[name] = checksums.digest_of(os.path.join(folder, name))
+            sums[name] = storage.digest_of(os.path.join(folder, name))
     published, arrived = _read(place, checksums.FILE), _read(place, JOURNAL)
     _check_place(place, sums, published, arrived, overwrite)
     there = (published or {}) | (arrived or {})

@@ -1,15 +1,12 @@
 """The figures of a case: what evaluations have found of a checkpoint, or find now, with verdicts in words."""
 
 import dataclasses
-import math
 
-from wavegan_asmr.evaluation import metrics, results, verdicts
+from wavegan_asmr.evaluation import metrics, results
 from wavegan_asmr.evaluation.evaluator import Evaluator
 from wavegan_asmr.evaluation.recalled import recall
 from wavegan_asmr.evaluation.tables import SAMPLES, SLOW_SAMPLES
-
-_UNKNOWN = {"noise": math.inf}
-"""How far generated slices are from noise is not kept."""
+from wavegan_asmr.evaluation.verdicts import judge_kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +49,10 @@ def find(train_dir, step, facts=None):
     for each in [step, *([best.step] if best else []), results.last_step(train_dir.path, metrics.METRICS.keys())]:
         rows, n = recall(train_dir.path, each)
         if rows:
-            return Figures(each, n, rows, judge(rows))
+            return Figures(each, n, rows, judge_kept(rows))
     if facts and facts.metrics:
         rows = [_row(each) for each in facts.metrics]
-        return Figures(step, facts.n, rows, facts.verdicts or judge(rows))
+        return Figures(step, facts.n, rows, facts.verdicts or judge_kept(rows))
     return None
 
 
@@ -93,35 +90,3 @@ def _row(metric):
         meaning=metric.meaning,
         lower_is_better=known and known.lower_is_better,
     )
-
-
-def judge(rows):
-    """Judges a checkpoint by the figures that are kept, which lack one: how far it is from noise.
-
-    Args:
-        rows: List of `evaluation.results.Row`.
-
-    Returns:
-        List of (name, rule), see `Figures`.
-    """
-    try:
-        found = verdicts.judge(rows, _UNKNOWN)
-    except (KeyError, TypeError):
-        # Rows of another version, or without what the recordings come to.
-        return []
-    frechet = next(row for row in rows if row.metric == "frechet_distance")
-    if found[0][0] == "healthy" and _may_be_noise(frechet):
-        return [("no fault found", f"{found[0][1]}; how near it is to noise was not kept: wavegan evaluate says it")]
-    return found
-
-
-def _may_be_noise(frechet):
-    """Whether generated slices may be nearer to noise than to the recordings, see `verdicts`.
-
-    The root of the Fréchet distance is a distance: what is less than half as far from the recordings as noise is cannot
-    be nearer to noise.
-    """
-    if frechet.value <= verdicts.NOISE_LEAST_FLOORS * frechet.floor:
-        return False
-    kinds = [each for each in (frechet.noise, frechet.matched_noise) if each is not None]
-    return frechet.value >= min(kinds) / 4

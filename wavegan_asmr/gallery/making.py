@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from wavegan_asmr import storage, words
+from wavegan_asmr import output_place, storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import model_facts
 from wavegan_asmr.families.generators import Generator
@@ -102,8 +102,7 @@ def make(paths, out, format_="opus", data_dir=None, checkpoint=None, evaluate=Fa
 
 def _check_place(out, overwrite):
     """Refuses a place where something else is, or no folder to put it in."""
-    if not os.path.isdir(os.path.dirname(out) or "."):
-        raise UserError(f"--out is in a folder that is not there. Received: {out!r}.")
+    output_place.check_above(out)
     if not os.path.lexists(out):
         return
     if not os.path.isdir(out) or os.path.islink(out):

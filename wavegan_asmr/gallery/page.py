@@ -17,7 +17,6 @@ from wavegan_asmr.rendering import excerpts
 from wavegan_asmr.training import recordings
 
 _MINUTE_S = 60.0
-_CHANNELS = {1: "mono", 2: "stereo"}
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader(__package__, "."),
@@ -106,8 +105,10 @@ def differing_settings(generator):
 def _facts(exhibit):
     """Returns what a case is, a list of strings, the most telling first."""
     config, generator = exhibit.generator.config, exhibit.generator
-    channels = config.data_num_channels
-    found = [f"{config.data_sample_rate / 1000:g} kHz {_CHANNELS[channels]}", f"step {generator.step:,}"]
+    found = [
+        f"{config.data_sample_rate / 1000:g} kHz {words.channels(config.data_num_channels)}",
+        f"step {generator.step:,}",
+    ]
     if exhibit.trained_s is not None:
         found.append(f"{_duration(exhibit.trained_s)} of training")
     count, seconds = _recordings(exhibit)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import math
 import os
 
@@ -191,7 +190,6 @@ def _entries(folder):
 def _digest(path):
     """Returns the digest of a file as recordings.json has it, or None where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return storage.digest_of(path)
     except OSError:
         return None

@@ -12,7 +12,7 @@ import os
 
 import numpy as np
 
-from wavegan_asmr import storage, words
+from wavegan_asmr import output_place, storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.listening_tests import mushra, page
 from wavegan_asmr.rendering import excerpts
@@ -87,8 +87,7 @@ def _check(sounds, out, trials, seconds, has_control):
             f"a listening test must have at most {_LONGEST_S // 60} minutes of sound; give a smaller --trials or "
             f"--seconds, or fewer sounds. Received: {total_s / 60:.1f} minutes."
         )
-    if not os.path.isdir(os.path.dirname(out) or "."):
-        raise UserError(f"--out is in a folder that is not there. Received: {out!r}.")
+    output_place.check_above(out)
     if os.path.lexists(out):
         raise UserError(f"--out must be a folder that is not there yet. Received: {out!r}.")
 

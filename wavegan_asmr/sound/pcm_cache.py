@@ -144,7 +144,7 @@ class PcmCache:
         """
         notes, meter = [], LevelMeter(self.sample_rate_hz, self.channels)
         with _reading():
-            entry, digest = self._entry(path), _digest(path)
+            entry, digest = self._entry(path), storage.digest_of(path)
         try:
             os.makedirs(os.path.dirname(entry), exist_ok=True)
             # Samples near the largest float32 overflow when they are mixed.
@@ -223,11 +223,6 @@ def _reading():
         yield
     except OSError as error:
         raise AudioError(words.reason(error)) from error
-
-
-def _digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_fast_wav(path, sample_rate_hz):
