@@ -75,6 +75,24 @@ def test_what_is_cut_short_is_no_success(number, code, is_endless):
     assert finish(process) == (0 if is_endless else code, "clean\n", "stopped\n")
 
 
+@pytest.mark.parametrize("error", ["ImportError", "OSError", "RuntimeError"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_compiled_code_turns_an_interrupt_into_another_error(error, number, code):
+    process = start(f"try:\n    sleep()\nexcept KeyboardInterrupt:\n    raise {error}('initialization failed')")
+    read_until(process, "ready")
+    process.send_signal(number)
+    assert finish(process) == (code, "clean\n", "stopped\n")
+
+
+def test_an_interrupt_that_a_finalizer_has_swallowed_is_of_its_first_signal():
+    process = start(
+        "class Slow:\n    def __del__(self):\n        sleep()\n\nSlow()\ntime.sleep(60)",
+    )
+    read_until(process, "ready")
+    process.send_signal(signal.SIGTERM)
+    assert finish(process) == (143, "clean\n", "stopped\n")
+
+
 def test_a_closed_terminal_sends_its_signal_twice():
     process = start("sleep()")
     read_until(process, "ready")

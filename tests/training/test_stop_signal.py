@@ -51,6 +51,15 @@ def test_only_a_later_ctrl_c_interrupts(monkeypatch):
     assert signal.getsignal(signal.SIGHUP) == before
 
 
+def test_what_has_nothing_to_save_yet_passes_the_signal_on():
+    with pytest.raises(KeyboardInterrupt), StopSignal() as stop:
+        stop.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received
+        stop.check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_closed_terminal_saves_and_ends(line, tmp_path, capsys):
     process_id, terminal = pty.fork()
     if not process_id:
@@ -108,7 +117,8 @@ def test_stopped_while_it_starts(start_command, run_here, line, tmp_path):
     read_until(process, "data ")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=300)
-    assert process.returncode in (0, 128 + signal.SIGTERM) and "stopped" in output and "Traceback" not in output
+    assert process.returncode in (0, 128 + signal.SIGTERM) and "stopped" in output, output
+    assert "Traceback" not in output
     process = run_here("train_wavegan.py", *line[2:], "--train_max_steps=1")
     assert process.returncode == 0 and "done      step 1," in process.stdout
 

@@ -59,13 +59,17 @@ def _call(main, name, received):
         _say(f"{name}: {error}")
         return EXIT_MISTAKE
     except KeyboardInterrupt:
-        _say("stopped")
-        return _EXIT_SIGNAL + (received[-1] if received else signal.SIGINT)
-    except BrokenPipeError:
-        # As `| head` does.
-        return _EXIT_SIGNAL + signal.SIGPIPE
-    except OSError as error:
-        return _say_os_error(name, error)
+        return _say_stopped(received)
+    except Exception as error:
+        if received:
+            # Compiled code that is interrupted may raise another error, of an import that failed above all.
+            return _say_stopped(received)
+        if isinstance(error, BrokenPipeError):
+            # As `| head` does.
+            return _EXIT_SIGNAL + signal.SIGPIPE
+        if isinstance(error, OSError):
+            return _say_os_error(name, error)
+        raise
 
 
 @contextlib.contextmanager
@@ -141,17 +145,17 @@ def _hidden_file():
 
 
 def _listen():
-    """Makes SIGTERM and SIGHUP stop like Ctrl-C; returns a list, to which their numbers are appended as they come."""
+    """Makes SIGTERM and SIGHUP stop like Ctrl-C; returns a list, to which numbers of signals are appended as they come."""
     received, last_s = [], -math.inf
 
     def stop(number, frame):
         nonlocal last_s
         received.append(number)
         before_s, last_s = last_s, time.monotonic()
-        if last_s - before_s > _REPEAT_S:
+        if number == signal.SIGINT or last_s - before_s > _REPEAT_S:
             raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Commands that run under nohup ignore a lost terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
@@ -165,6 +169,13 @@ def _say(text):
             print(text, file=sys.stderr, flush=True)
         except OSError:
             _discard(sys.stderr)
+
+
+def _say_stopped(received):
+    """Says that the command was stopped; returns the exit code."""
+    _say("stopped")
+    # The first: what a finalizer has swallowed is sent again as SIGINT.
+    return _EXIT_SIGNAL + (received[0] if received else signal.SIGINT)
 
 
 def _say_os_error(name, error):

@@ -71,19 +71,23 @@ def train(path, given, dry_run=False, open_evaluation=None, wait_s=300.0, listen
         slices, contents = _open(train_dir, config)
         config = settle_labels(config, slices)
         held_out = open_held_out(config)
-        config = _settle_precision(config, team.strategy if team.count == 1 else choose_strategy(), team.count)
-        trainer = _make_trainer(config, team, contents)
-        stored = train_dir.read_config() if train_dir.has_config else None
-        # An import has no recordings yet; another machine may have another precision.
-        is_new = not (stored and stored.data_dir and stored.train_precision == config.train_precision)
-        _restore(trainer, train_dir, slices, partly=is_new)
-        if not stored or remembered(stored) != remembered(config):
-            train_dir.write_config(config)
-        contents.write(train_dir)
-        _describe(trainer, train_dir)
-        evaluation = open_evaluation(train_dir, config) if config.train_eval_secs else None
-        team.take_over(trainer.state)
-        _loop(trainer, team, train_dir, slices, held_out, evaluation, listener)
+        # TensorFlow does not bear to be interrupted while it builds.
+        with StopSignal() as stop:
+            config = _settle_precision(config, team.strategy if team.count == 1 else choose_strategy(), team.count)
+            stop.check()
+            trainer = _make_trainer(config, team, contents)
+            stored = train_dir.read_config() if train_dir.has_config else None
+            # An import has no recordings yet; another machine may have another precision.
+            is_new = not (stored and stored.data_dir and stored.train_precision == config.train_precision)
+            _restore(trainer, train_dir, slices, partly=is_new)
+            if not stored or remembered(stored) != remembered(config):
+                train_dir.write_config(config)
+            contents.write(train_dir)
+            _describe(trainer, train_dir)
+            evaluation = open_evaluation(train_dir, config) if config.train_eval_secs else None
+            stop.check()
+            team.take_over(trainer.state)
+            _loop(trainer, team, train_dir, slices, held_out, evaluation, listener, stop)
 
 
 def _make_trainer(config, team, contents):
@@ -110,13 +114,13 @@ def _follow(team, given, wait_s):
     recordings, slices = open_slices(config)
     if Contents.of(recordings, config.data_sample_rate).digest() != told["recordings"]:
         raise UserError(f"the recordings are not those of the chief. Received: --data_dir {config.data_dir!r}.")
-    trainer = family_of(config).make_trainer(config, team.strategy)
-    team.take_over(trainer.state)
-    step = int(trainer.step.numpy())
-    print(f"workers   {team.count}, of which this follows the chief from step {step} on", flush=True)
-    batches = iter(_distribute(trainer, slices, step))
-    trainer.prepare(batches)
     with StopSignal() as stop:
+        trainer = family_of(config).make_trainer(config, team.strategy)
+        team.take_over(trainer.state)
+        step = int(trainer.step.numpy())
+        print(f"workers   {team.count}, of which this follows the chief from step {step} on", flush=True)
+        batches = iter(_distribute(trainer, slices, step))
+        trainer.prepare(batches)
         while not team.any(stop.received):
             metrics = _iterate(trainer, batches, slices)
             step += 1
@@ -211,7 +215,7 @@ def _describe(trainer, train_dir):
     print("\n".join(f"{name:<9} {value}" for name, value in rows.items()), flush=True)
 
 
-def _loop(trainer, team, train_dir, slices, held_out, evaluation, listener):
+def _loop(trainer, team, train_dir, slices, held_out, evaluation, listener, stop):
     """Iterates, shows progress, writes summaries and checkpoints; ends by budget or by a signal."""
     config = trainer.config
     step = int(trainer.step.numpy())
@@ -271,41 +275,40 @@ def _loop(trainer, team, train_dir, slices, held_out, evaluation, listener):
     def is_over():
         return progress.is_over(step) or bool(stopping and stopping.is_over)
 
-    with StopSignal() as stop:
-        if is_first:
-            summaries.write_text(writer, step, "config", config.to_json())
-            summarize()
-            save()
-        saving, summarizing, measuring = (
-            Timer(seconds) for seconds in (config.train_save_secs, config.train_summary_secs, _MEASURE_SECS)
-        )
-        progress = TrainingStatus(family_of(config), config, step, start_s)
-        with contextlib.closing(progress):
-            while not team.any(stop.received or is_over()):
-                metrics = _iterate(trainer, batches, slices)
-                step += 1
-                _check_finite(metrics, step, trainer.config, train_dir)
-                progress.add(metrics)
-                if saving.is_due():
-                    save()
-                try:
-                    report()
-                except Exception:
-                    # Whatever cannot be shown or measured, what was learned is kept.
-                    keep()
-                    raise
-            keep()
-            if progress.has_news:
-                show()
-            # Another worker may have been asked to stop.
-            is_stopped = stop.received or not is_over()
-            if stopping and not (is_stopped or stopping.has_evaluated(step)):
-                evaluate()
-        writer.close()
-        why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
-        print(f"{'stopped' if is_stopped else 'done'}      step {step}, {why}saved to {train_dir}")
-        if stopping:
-            print(f"best      {stopping.describe_best()}")
+    if is_first:
+        summaries.write_text(writer, step, "config", config.to_json())
+        summarize()
+        save()
+    saving, summarizing, measuring = (
+        Timer(seconds) for seconds in (config.train_save_secs, config.train_summary_secs, _MEASURE_SECS)
+    )
+    progress = TrainingStatus(family_of(config), config, step, start_s)
+    with contextlib.closing(progress):
+        while not team.any(stop.received or is_over()):
+            metrics = _iterate(trainer, batches, slices)
+            step += 1
+            _check_finite(metrics, step, trainer.config, train_dir)
+            progress.add(metrics)
+            if saving.is_due():
+                save()
+            try:
+                report()
+            except Exception:
+                # Whatever cannot be shown or measured, what was learned is kept.
+                keep()
+                raise
+        keep()
+        if progress.has_news:
+            show()
+        # Another worker may have been asked to stop.
+        is_stopped = stop.received or not is_over()
+        if stopping and not (is_stopped or stopping.has_evaluated(step)):
+            evaluate()
+    writer.close()
+    why = f"no better for {config.train_patience} evaluations, " if stopping and stopping.is_over else ""
+    print(f"{'stopped' if is_stopped else 'done'}      step {step}, {why}saved to {train_dir}")
+    if stopping:
+        print(f"best      {stopping.describe_best()}")
 
 
 def _hear(trainer, slices, fixed, step):
