@@ -145,7 +145,7 @@ def _hidden_file():
 
 
 def _listen():
-    """Makes SIGTERM and SIGHUP stop like Ctrl-C; returns a list, to which numbers of signals are appended as they come."""
+    """Makes SIGTERM and SIGHUP stop like Ctrl-C; returns a list, to which the numbers of signals are appended."""
     received, last_s = [], -math.inf
 
     def stop(number, frame):
