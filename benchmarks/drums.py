@@ -2,6 +2,7 @@
 
     apt-get install hydrogen-drumkits
     python -m benchmarks.drums recordings/drums
+    python -m benchmarks.drums recordings/drums-stereo 44100 2
 
 Hits of the kits that the drum machine Hydrogen comes with, as KIND_NUMBER.wav, cut to the first 0.75 s: kick, snare,
 hihat, tom and cymbal, by the names that the kits give their instruments. Their licences are in
@@ -21,7 +22,7 @@ from wavegan_asmr import words
 from wavegan_asmr.errors import UserError
 
 KITS = "/usr/share/hydrogen/data/drumkits"
-RATE_HZ = 16000
+RATE_HZ, CHANNELS = 16000, 1
 SECONDS = 0.75
 KINDS = {
     "kick": r"kick|bass ?drum|^bd\b",
@@ -36,9 +37,12 @@ KINDS = {
 def main(arguments):
     """Writes the recordings; returns the exit code."""
     try:
-        if len(arguments) != 1:
-            raise UserError(f"needed: python -m benchmarks.drums FOLDER. Received: {' '.join(arguments)!r}.")
-        counts = cut(arguments[0])
+        folder, rest = arguments[:1], arguments[1:]
+        if not folder or not (rest == [] or len(rest) == 2 and rest[0].isdecimal() and rest[1] in ("1", "2")):
+            raise UserError(
+                f"needed: python -m benchmarks.drums FOLDER [HZ CHANNELS]. Received: {' '.join(arguments)!r}."
+            )
+        counts = cut(folder[0], *map(int, rest))
     except UserError as error:
         print(f"drums: {error}", file=sys.stderr)
         return 2
@@ -46,11 +50,13 @@ def main(arguments):
     return 0
 
 
-def cut(folder):
+def cut(folder, rate_hz=RATE_HZ, channels=CHANNELS):
     """Cuts the hits.
 
     Args:
         folder: Path-like; it is made.
+        rate_hz: Integer.
+        channels: Integer, 1 or 2.
 
     Returns:
         Dict of kind to how many there are.
@@ -64,12 +70,13 @@ def cut(folder):
     try:
         os.makedirs(folder, exist_ok=True)
         for kind, path in sorted(_hits()):
-            x, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-            x = soxr.resample(x.mean(axis=1), rate_hz, RATE_HZ)[: round(SECONDS * RATE_HZ)]
+            x, own_hz = soundfile.read(path, dtype="float32", always_2d=True)
+            x = x.mean(axis=1) if channels == 1 else np.broadcast_to(x, [len(x), 2])
+            x = soxr.resample(x, own_hz, rate_hz)[: round(SECONDS * rate_hz)]
             peak = np.abs(x).max(initial=0)
             if not peak:
                 continue
-            soundfile.write(os.path.join(folder, f"{kind}_{counts[kind]:03d}.wav"), 0.5 / peak * x, RATE_HZ)
+            soundfile.write(os.path.join(folder, f"{kind}_{counts[kind]:03d}.wav"), 0.5 / peak * x, rate_hz)
             counts[kind] += 1
     except (OSError, soundfile.LibsndfileError) as error:
         raise UserError(f"{words.reason(error)}. Received: {folder!r}.") from error
