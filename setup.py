@@ -30,6 +30,7 @@ setup(
         "soxr>=0.5,<2",
         "absl-py>=2.1,<3",
         "matplotlib>=3.9,<4",
+        "pillow>=10,<13",
         "pyloudnorm>=0.1.1,<0.3",
         # m4a and other formats of telephones.
         "av>=14,<19",

@@ -38,7 +38,7 @@ def main(arguments):
     """Writes the recordings; returns the exit code."""
     try:
         folder, rest = arguments[:1], arguments[1:]
-        if not folder or not (rest == [] or len(rest) == 2 and rest[0].isdecimal() and rest[1] in ("1", "2")):
+        if not folder or not (rest == [] or (len(rest) == 2 and rest[0].isdecimal() and rest[1] in ("1", "2"))):
             raise UserError(
                 f"needed: python -m benchmarks.drums FOLDER [HZ CHANNELS]. Received: {' '.join(arguments)!r}."
             )

@@ -68,7 +68,7 @@ def write():
 def _row(model):
     facts, frechet = model.facts, model.facts.find("frechet_distance")
     files = os.listdir(os.path.join(named_models.FOLDER, model.name))
-    links = [f"[{name}]({model.name}/{name})" for name in sorted(files) if name.endswith((".wav", ".png"))]
+    links = [f"[{name}]({model.name}/{name})" for name in sorted(files) if name.endswith((".flac", ".wav", ".png"))]
     distance = "not measured"
     if frechet:
         beside = f" (floor {frechet.floor:.3g}, noise {frechet.noise:.3g})" if frechet.floor is not None else ""

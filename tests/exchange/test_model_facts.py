@@ -53,7 +53,7 @@ def model(tmp_path, monkeypatch):
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "generator.safetensors").write_bytes(bytes(1_230_000))
         (folder / "README.md").write_text("a card")
-        (folder / "seed-0.wav").write_bytes(b"")
+        (folder / "seed-0.flac").write_bytes(b"")
         (folder / "spectrograms.png").write_bytes(b"")
         if facts:
             facts.write(folder)
@@ -160,7 +160,7 @@ def test_the_page(model):
     models_page.write()
     page = models_page.PAGE.read_text()
     assert (
-        "| [rain](rain/README.md) | 44.1 kHz stereo: [seed-0.wav](rain/seed-0.wav), "
+        "| [rain](rain/README.md) | 44.1 kHz stereo: [seed-0.flac](rain/seed-0.flac), "
         "[spectrograms.png](rain/spectrograms.png) | 2:05 | 60 | healthy, dull | "
         "12.3 (floor 1.25, noise 77.5) | 1.2 MB |"
     ) in page
@@ -201,7 +201,7 @@ def test_faults_are_found(model, tmp_path):
     folder = tmp_path / "good"
     push(model("rain"), str(folder))
     assert faults_of(folder) == []
-    (folder / "seed-0.wav").write_bytes(bytes(4_000_000))
+    (folder / "seed-0.flac").write_bytes(bytes(4_000_000))
     (folder / "config.json").write_text('{"data_sample_rate": 48000, "data_num_channels": 2}')
     Facts(recordings=2, sources=FACTS.sources).write(folder)
     assert len(faults_of(folder)) == 5

@@ -29,7 +29,7 @@ from wavegan_asmr.rendering.settings import PreviewSettings
 from wavegan_asmr.train_dir import TrainDir
 from wavegan_asmr.training.settling import new_config
 
-FILES = ["README.md", "config.json", "facts.json", "generator.safetensors", "seed-0.wav", "seed-1.wav", "seed-2.wav"]
+FILES = ["README.md", "config.json", "facts.json", "generator.safetensors", "seed-0.flac", "seed-1.flac", "seed-2.flac"]
 FILES += ["spectrograms.png"]
 
 
@@ -76,7 +76,7 @@ def test_what_it_holds(train_dir, shared):
     for seed in range(3):
         generator = Generator(TrainDir(train_dir))
         clips = generator.generate(generator.draw(np.random.default_rng(seed), 4))
-        sound, rate_hz = soundfile.read(os.path.join(shared, f"seed-{seed}.wav"))
+        sound, rate_hz = soundfile.read(os.path.join(shared, f"seed-{seed}.flac"))
         assert rate_hz == 16000 and np.abs(sound[:4096] - clips[0, :, 0]).max() < 1e-4
 
 
@@ -194,12 +194,12 @@ def test_one_recording_and_one_sound(train_dir, tmp_path, verb):
     (train_dir / "recordings.json").write_text(json.dumps({"recordings": [{"digest": "a", "seconds": 60.5}]}))
     verb("share", train_dir, tmp_path / "model", "--sounds", 1)
     assert sorted(os.listdir(tmp_path / "model")) == [
-        name for name in FILES if name not in ("seed-1.wav", "seed-2.wav")
+        name for name in FILES if name not in ("seed-1.flac", "seed-2.flac")
     ]
     body = front_matter(tmp_path / "model")[1]
     assert f"1 recording, 1:00 in all, called `{recording.name}`." in body
     assert "A. Recordist, CC0" in body and "Someone" not in body
-    assert "(seed-0.wav)" in body and "seed-1" not in body
+    assert "(seed-0.flac)" in body and "seed-1" not in body
     with pytest.raises(UserError, match=r"--sounds must be at least 1, at most 100\. Received: 0\."):
         verb("share", train_dir, tmp_path / "other", "--sounds", 0)
 

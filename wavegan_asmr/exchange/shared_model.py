@@ -4,7 +4,7 @@
     generator.safetensors    the weights, the averaged ones where there are
     README.md                the card
     facts.json               what the card says of its training and of its recordings, for programs
-    seed-0.wav, ...          sounds
+    seed-0.flac, ...         sounds
     spectrograms.png         a picture of them
 
 Whatever takes a TRAIN_DIR to generate takes such a folder.
@@ -14,6 +14,7 @@ import dataclasses
 import os
 
 import numpy as np
+import soundfile
 
 from wavegan_asmr import storage, words
 from wavegan_asmr.config import Config
@@ -28,6 +29,7 @@ from wavegan_asmr.train_dir import SHARED, TrainDir
 _CLIPS, _CLIPS_SLOW = 4, 1
 """Clips of a sound; of slow families the second."""
 _PICTURE = "spectrograms.png"
+_MOST_FLAC_CHANNELS = 8
 
 
 def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite=False, find_facts=None, sounds=3):
@@ -116,9 +118,11 @@ def _write_sounds(generator, folder, count):
         clips = generator.generate(generator.draw(np.random.default_rng(seed), n))
         if not np.isfinite(clips).all():
             raise UserError("the generator makes samples that are not numbers: its training has diverged.")
-        names.append(f"seed-{seed}.wav")
-        wav.write_clips(os.path.join(folder, names[-1]), clips, rate_hz)
+        form = "flac" if clips.shape[2] <= _MOST_FLAC_CHANNELS else "wav"
+        names.append(f"seed-{seed}.{form}")
+        with storage.replacing(os.path.join(folder, names[-1])) as file:
+            soundfile.write(file, wav.to_int16(wav.in_a_row(clips, rate_hz)), rate_hz, format=form)
         rows.append((f"seed {seed}", clips))
     with storage.replacing(os.path.join(folder, _PICTURE)) as file:
-        file.write(plots.png(plots.grid(rows, rate_hz, f"step {generator.step}")))
+        file.write(plots.png(plots.grid(rows, rate_hz, f"step {generator.step}"), has_palette=True))
     return names

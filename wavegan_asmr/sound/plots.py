@@ -9,6 +9,7 @@ import io
 import librosa
 import matplotlib
 import numpy as np
+import PIL.Image
 import sklearn.metrics
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -187,10 +188,13 @@ def spectrogram_db(x):
     return 20 * np.log10(np.maximum(magnitude, 1e-6))
 
 
-def png(figure):
-    """Renders a figure: the bytes of a PNG file."""
+def png(figure, has_palette=False):
+    """Renders a figure: the bytes of a PNG file; with a palette of 256 colours they are a third of it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
+    if has_palette:
+        picture = PIL.Image.open(buffer).convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE)
+        picture.save(buffer := io.BytesIO(), "png", optimize=True)
     return buffer.getvalue()
 
 

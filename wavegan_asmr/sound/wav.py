@@ -59,9 +59,14 @@ def write_clips(path, clips, sample_rate_hz):
         clips: float32 array `[n, samples, channels]` in [-1, 1].
         sample_rate_hz: Integer.
     """
+    write_wav(path, in_a_row(clips, sample_rate_hz), sample_rate_hz)
+
+
+def in_a_row(clips, sample_rate_hz):
+    """Returns clips `[n, samples, channels]` with half a second of silence between them, `[frames, channels]`."""
     pause = np.zeros([len(clips), sample_rate_hz // 2, clips.shape[2]], np.float32)
     samples = np.concatenate([clips, pause], axis=1).reshape(-1, clips.shape[2])
-    write_wav(path, samples[: len(samples) - sample_rate_hz // 2], sample_rate_hz)
+    return samples[: len(samples) - sample_rate_hz // 2]
 
 
 def read_clips(path, clip_len):
