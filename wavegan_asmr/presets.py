@@ -25,6 +25,9 @@ PRESETS = {
         "data_slice_len": 65536,
         "data_balance_levels": True,
         "wavegan_bands": 16,
+        # With it, and without the other, pieces share their samples.
+        "wavegan_disc_phaseshuffle": 0,
+        "wavegan_genr_likeness": 10.0,
     },
     "asmr-16k": _ASMR_16K,
     "oneshots": _ASMR_16K
