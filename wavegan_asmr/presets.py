@@ -25,7 +25,7 @@ PRESETS = {
         "data_slice_len": 65536,
         "data_balance_levels": True,
         "wavegan_bands": 16,
-        # With it, and without the other, pieces share their samples.
+        # Phase shuffle lets pieces share their samples; likeness is what they share.
         "wavegan_disc_phaseshuffle": 0,
         "wavegan_genr_likeness": 10.0,
     },

@@ -15,7 +15,7 @@ import safetensors.numpy
 import soundfile
 import tensorflow as tf
 import yaml
-from conftest import ROOT
+from conftest import ROOT, TINY
 
 from wavegan_asmr.command_line.share import _find_facts
 from wavegan_asmr.errors import UserError
@@ -202,6 +202,19 @@ def test_one_recording_and_one_sound(train_dir, tmp_path, verb):
     assert "(seed-0.flac)" in body and "seed-1" not in body
     with pytest.raises(UserError, match=r"--sounds must be at least 1, at most 100\. Received: 0\."):
         verb("share", train_dir, tmp_path / "other", "--sounds", 0)
+
+
+@pytest.mark.parametrize(("channels", "name"), [(8, "seed-0.flac"), (9, "seed-0.wav")])
+def test_more_channels_than_flac_has(tmp_path, verb, channels, name):
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    x = np.random.default_rng(0).normal(0, 0.1, [16000, channels])
+    soundfile.write(recordings / "x.wav", x, 16000)
+    flags = [*TINY, "--data_num_channels", channels, "--train_max_steps=1"]
+    verb("train", tmp_path / "train", "--data_dir", recordings, *flags)
+    verb("share", tmp_path / "train", tmp_path / "model", "--sounds", 1)
+    sound, rate_hz = soundfile.read(tmp_path / "model" / name)
+    assert (sound.shape, rate_hz) == ((4 * 4096 + 3 * 8000, channels), 16000)
 
 
 def test_the_card_says_how_to_use_it(shared):
