@@ -52,12 +52,17 @@ def test_only_a_later_ctrl_c_interrupts(monkeypatch):
 
 
 def test_what_has_nothing_to_save_yet_passes_the_signal_on():
-    with pytest.raises(KeyboardInterrupt), StopSignal() as stop:
-        stop.check()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.received
-        stop.check()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # A command that ran in this process may have left its own.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), StopSignal() as stop:
+            stop.check()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.received
+            stop.check()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_closed_terminal_saves_and_ends(line, tmp_path, capsys):
