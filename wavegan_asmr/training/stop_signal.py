@@ -33,11 +33,14 @@ class StopSignal:
     def check(self):
         """Gives a signal that has come to who handled it before this context, where there is nothing to save yet."""
         if self.received:
-            self.__exit__()
-            signal.raise_signal(self._number)
+            self._pass_on(self._number)
 
     def _handle(self, number, frame):
         if not self.received:
             self.received, self._number, self._first_s = True, number, time.monotonic()
         elif number == signal.SIGINT and time.monotonic() - self._first_s > _AGAIN_S:
-            raise KeyboardInterrupt
+            self._pass_on(number)
+
+    def _pass_on(self, number):
+        self.__exit__()
+        signal.raise_signal(number)
