@@ -103,6 +103,7 @@ def test_a_folder_that_hides_a_model(models, tmp_path):
         ("export rain --format=litert --out=a.tflite", "exchange.export.export"),
         ("export rain --format=web --out=a.html", "player.page.write"),
         ("play rain --noopen", "player.page.build"),
+        ("push rain there", "exchange.push.push"),
     ],
 )
 def test_verbs_that_read(models, monkeypatch, verb, line, function):
@@ -125,7 +126,7 @@ def test_verbs_that_read(models, monkeypatch, verb, line, function):
     ("line", "function"),
     [
         ("preview rain", "rendering.preview.preview"),
-        ("evaluate rain", "evaluation.tables.evaluate_all"),
+        ("evaluate rain --data_dir=asmr", "evaluation.tables.evaluate_all"),
         ("infer rain", "exchange.export.infer"),
         ("incept rain --incept_classifier=x", "classification.inception.incept"),
     ],
@@ -136,6 +137,12 @@ def test_verbs_that_write(models, tmp_path, monkeypatch, verb, line, function):
     assert f"model     {models}/rain is copied to {copy}\n" in verb(*line.split())
     assert copy in received or [copy] in received
     assert contents(tmp_path / "here" / "rain") == contents(models / "rain")
+
+
+def test_without_recordings_nothing_is_copied(models, verb):
+    with pytest.raises(UserError, match=r"--data_dir FOLDER\. Received: 'rain'"):
+        verb("evaluate", "rain")
+    assert not os.listdir()
 
 
 def test_what_is_made_of_a_model_goes_into_a_copy(models, made, tmp_path, verb):

@@ -26,6 +26,13 @@ def main(arguments, flags):
     if settings.compare and (chosen["every"] or chosen["watch"]):
         raise UserError("--compare takes one checkpoint of each TRAIN_DIR; leave out --all and --watch.")
     data_dir = flags.given(Config).get("data_dir")
+    named = [each for each in arguments if named_models.find(each) != each]
+    if named and not data_dir:
+        # Before it is copied.
+        raise UserError(
+            "the recordings of a model that comes with the project do not come with it; say where there are some: "
+            f"--data_dir FOLDER. Received: {named[0]!r}."
+        )
     paths = [named_models.find_writable(each) for each in arguments]
     with run.until_stopped(chosen["watch"]):
         run.start_tensorflow(use_gpus=False)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavegan_asmr import named_models
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.settings import Settings, setting
 
@@ -12,6 +13,8 @@ What breaks off goes on with the same command.
     wavegan push RUNS s3://bucket/runs              needs pip install 'wavegan[s3]'
     wavegan push RUNS gs://bucket/runs              needs pip install 'wavegan[gs]'
     wavegan push FOLDER hf://USER/MODEL             needs pip install 'wavegan[hf]'
+
+What is shared may be a model that comes with the project, by its name (wavegan models).
 """
 
 
@@ -30,4 +33,5 @@ def main(arguments, flags):
         raise UserError(f"push takes FOLDER URL. Received: {' '.join(arguments)!r}.")
     from wavegan_asmr.exchange.push import push
 
-    push(*arguments, flags.read(PushSettings).overwrite)
+    folder, url = arguments
+    push(named_models.find(folder), url, flags.read(PushSettings).overwrite)
