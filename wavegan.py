@@ -89,6 +89,7 @@ def build_generator(
     noise=False,
     relative_noise=False,
     noise_bits=32,
+    noise_pulses=False,
     bands=1,
     labels=0,
     measures=0,
@@ -109,6 +110,7 @@ def build_generator(
         noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         relative_noise: Boolean, some of the noise in proportion to the level of what it is added to.
         noise_bits: 16 or 32, random bits of each number of the noise.
+        noise_pulses: Boolean, pulses beside the noise, of which events are made.
         bands: Integer, bands that are made of each channel, see `filter_bank`; slice_len / bands is a key of `STRIDES`.
             With more than one, the output of the layer "bands" are the bands, `[batch, slice_len / bands, channels *
             bands]` in [-1, 1]. Not in the paper.
@@ -154,7 +156,7 @@ def build_generator(
     for i, (stride, width) in enumerate(zip(STRIDES[length], [*widths[1:], channels * bands])):
         name = f"upconv_{i}"
         if noise:
-            x = NoiseInput(i, relative_noise, noise_bits, dtype=dtype, name=f"{name}_noise")(x, seeds)
+            x = NoiseInput(i, relative_noise, noise_bits, noise_pulses, dtype=dtype, name=f"{name}_noise")(x, seeds)
         if upsample == "zeros":
             conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
         else:

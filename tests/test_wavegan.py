@@ -199,6 +199,37 @@ class TestNoise:
         for part, level in ((noise[:10_000], 0.5), (noise[10_000:], 50.0)):
             np.testing.assert_allclose(part.std(axis=0), [0.2 * level, 1], rtol=0.02)
 
+    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+    @pytest.mark.parametrize("bits", [16, 32])
+    def test_pulses_are_rare_and_as_strong_as_noise(self, bits, dtype):
+        layer, seeds = layers.NoiseInput(0, bits=bits, pulses=True, dtype=dtype), tf.constant([1])
+        x = tf.zeros([1, 500_000, 2], layer.compute_dtype)
+        assert np.std(layer(x, seeds).numpy().astype(np.float64)) == pytest.approx(0.1, rel=0.02)  # Noise alone.
+        layer.scale.assign([0.0, 0.0])
+        layer.pulse_scale.assign([0.5, 0.0])
+        found, none = layer(x, seeds).numpy().astype(np.float64)[0].T
+        assert not none.any()
+        is_pulse = found != 0
+        assert is_pulse.mean() == pytest.approx(1 / 256, rel=0.1)
+        # As far apart as chance has them, and of both signs and all sizes.
+        gaps = np.diff(np.flatnonzero(is_pulse))
+        assert gaps.std() == pytest.approx(gaps.mean(), rel=0.1)
+        largest = 0.5 * 3**0.5 * 256**0.5
+        fit = scipy.stats.kstest(found[is_pulse], scipy.stats.uniform(-largest, 2 * largest).cdf)
+        assert fit.statistic < 0.05 and found.std() == pytest.approx(0.5, rel=0.1)
+
+    def test_pulses_are_not_there_in_the_beginning(self):
+        settings = {"relative_noise": True, "noise_bits": 16}
+        keras.utils.set_random_seed(0)
+        without = self.build(**settings)(self.z)
+        keras.utils.set_random_seed(0)
+        generator = self.build(noise_pulses=True, **settings)
+        np.testing.assert_array_equal(generator(self.z), without)
+        pulses = [each for each in generator.trainable_variables if each.path.endswith("pulse_scale")]
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(generator(self.z, training=True) ** 2)
+        assert len(pulses) == 4 and any(np.any(each) for each in tape.gradient(loss, [each.value for each in pulses]))
+
     def test_noise_is_that_of_models_that_are_trained(self):
         """Draws of stateless seeds, which a sum of a latent vector's bits and a layer's number fold into."""
         z = np.array([[0.25, -0.5, 0.125], [0.75, 0.5, -0.25]], np.float32)

@@ -117,6 +117,9 @@ class Config(Settings):
         choices=(16, 32),
         only_with=("wavegan_genr_noise", (True,)),
     )
+    wavegan_genr_noise_pulses: bool = _model(
+        False, "With --wavegan_genr_noise: rare pulses beside it, of which the generator makes drops and crackles."
+    )
     wavegan_genr_pp: bool = _model(False, "A learned post-filter over the generator's audio.")
     wavegan_genr_pp_len: int = _model(
         512, "Taps of the post-filter.", at_least=1, at_most=65536, only_with=("wavegan_genr_pp", (True,))
@@ -257,11 +260,12 @@ class Config(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.wavegan_genr_noise_relative and not self.wavegan_genr_noise:
-            raise UserError(
-                "--wavegan_genr_noise_relative needs --wavegan_genr_noise. Received: --nowavegan_genr_noise; leave "
-                "out both or none (--nowavegan_genr_noise_relative)."
-            )
+        for name in ("wavegan_genr_noise_relative", "wavegan_genr_noise_pulses"):
+            if getattr(self, name) and not self.wavegan_genr_noise:
+                raise UserError(
+                    f"--{name} needs --wavegan_genr_noise. Received: --nowavegan_genr_noise; leave out both or none "
+                    f"(--no{name})."
+                )
 
         if self.wavegan_bands > 1 and self.wavegan_genr_pp:
             raise UserError(

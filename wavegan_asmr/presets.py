@@ -25,6 +25,7 @@ PRESETS = {
         "data_slice_len": 65536,
         "data_balance_levels": True,
         "wavegan_bands": 16,
+        "wavegan_genr_noise_pulses": True,
         # Phase shuffle lets pieces share their samples; likeness is what they share.
         "wavegan_disc_phaseshuffle": 0,
         "wavegan_genr_likeness": 10.0,

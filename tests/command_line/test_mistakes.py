@@ -248,6 +248,10 @@ def test_command_line(command, tmp_path, line, words):
             "train_wavegan.py train t --data_dir clicks --wavegan_genr_noise_relative",
             "--wavegan_genr_noise_relative needs --wavegan_genr_noise|Received",
         ),
+        (
+            "train_wavegan.py train t --data_dir clicks --wavegan_genr_noise_pulses",
+            "--wavegan_genr_noise_pulses needs --wavegan_genr_noise|Received|--nowavegan_genr_noise_pulses",
+        ),
         ("train_wavegan.py train t --data_dir clicks --train_init_from nowhere", "config.json|nowhere"),
         ("train_wavegan.py train silence.txt --data_dir clicks", "TRAIN_DIR|file|silence.txt"),
         ("train_wavegan.py train silence.txt/t --data_dir clicks", "TRAIN_DIR|file|silence.txt"),

@@ -59,6 +59,10 @@ def evaluate(facts, weights, z, given=None):
             if layer["noise"]["relative"]:
                 scale = scale + take(inputs) * np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-4)
             x = x + noise * scale
+            if layer["noise"]["pulses"]:
+                # One of 256 is beyond, by up to 1/256 of the largest.
+                beyond = np.maximum(0, np.abs(noise) - np.float32(3**0.5 * 255 / 256)) * np.sign(noise)
+                x = x + 4096 * beyond * take(inputs)
         groups, taps, stride = layer["groups"], layer["taps"], layer["stride"]
         matrix = take(taps, inputs // groups, stride * layer["outputs"] // groups)
         x = np.pad(x, [[layer["before"], taps - 1 - layer["before"]], [0, 0]])

@@ -9,7 +9,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from wavegan_asmr.exchange.plain_model import PlainModel, facts_of
 from wavegan_asmr.networks import conditioning
-from wavegan_asmr.networks.layers import POWER_FLOOR
+from wavegan_asmr.networks.layers import POWER_FLOOR, pulses_of
 from wavegan_asmr.sound.quiet import quiet
 
 METADATA = "wavegan"
@@ -91,12 +91,18 @@ class _Module(tf.Module):
         x = tf.reshape(tf.nn.relu(x), [1, self._positions, -1])
         for operation in self._operations:
             if operation.noise:
-                scale, *relative = operation.noise_scales
-                if relative:
-                    scale += relative[0] * tf.sqrt(tf.reduce_mean(x * x, axis=2, keepdims=True) + POWER_FLOOR)
-                x += others.pop(0) * scale
+                x = _add_noise(x, others.pop(0), operation.noise_scales)
             x = _apply(x, operation, given)
         return {"audio": x}
+
+
+def _add_noise(x, noise, scales):
+    """See `networks.layers.NoiseInput`: `[1, length, inputs]`, noise of that shape, `NoiseScales` -> x with noise."""
+    scale = scales.fixed
+    if scales.relative is not None:
+        scale += scales.relative * tf.sqrt(tf.reduce_mean(x * x, axis=2, keepdims=True) + POWER_FLOOR)
+    x += noise * scale
+    return x if scales.pulses is None else x + pulses_of(noise) * scales.pulses
 
 
 def _apply(x, operation, given):

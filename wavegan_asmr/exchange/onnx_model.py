@@ -8,7 +8,7 @@ import numpy as np
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange.plain_model import PlainModel, facts_of, noise_name
 from wavegan_asmr.networks.conditioning import KNOTS
-from wavegan_asmr.networks.layers import POWER_FLOOR
+from wavegan_asmr.networks.layers import POWER_FLOOR, PULSE_GAIN, PULSE_THRESHOLD
 
 OPSET = 17
 _LARGEST_INT8 = 127
@@ -92,14 +92,19 @@ def _expand(graph, plain):
 
 
 def _add_noise(graph, x, name, scales):
-    """Adds an input, noise, to `[batch, channels, positions]`; see `networks.layers.add_noise`."""
-    scale, *relative = [graph.constant(each[:, None]) for each in scales]
-    if relative:
+    """Adds an input, noise, to `[batch, channels, positions]`; see `networks.layers.NoiseInput`."""
+    scale = graph.constant(scales.fixed[:, None])
+    if scales.relative is not None:
         power = graph.put("ReduceMean", graph.put("Mul", x, x), axes=[1])
         rms = graph.put("Sqrt", graph.put("Add", power, graph.constant(np.float32(POWER_FLOOR))))
-        scale = graph.put("Add", scale, graph.put("Mul", relative[0], rms))
+        scale = graph.put("Add", scale, graph.put("Mul", graph.constant(scales.relative[:, None]), rms))
     noise = graph.put("Transpose", name, perm=[0, 2, 1])
-    return graph.put("Add", x, graph.put("Mul", noise, scale))
+    x = graph.put("Add", x, graph.put("Mul", noise, scale))
+    if scales.pulses is None:
+        return x
+    bounds = [graph.constant(np.float32(each)) for each in (-PULSE_THRESHOLD, PULSE_THRESHOLD)]
+    pulses = graph.put("Sub", noise, graph.put("Clip", noise, *bounds))
+    return graph.put("Add", x, graph.put("Mul", pulses, graph.constant(PULSE_GAIN * scales.pulses[:, None])))
 
 
 def _apply(graph, x, name, operation, given):

@@ -10,6 +10,12 @@ from wavegan_asmr.networks import conditioning, polyphase
 
 _NOISE_SCALE = 0.1
 """Of the noise of a new generator."""
+PULSES = 1 / 256
+"""Share of the numbers of noise that are pulses."""
+PULSE_THRESHOLD = (1 - PULSES) * 3**0.5
+"""Of uniform noise of variance 1: above are pulses."""
+PULSE_GAIN = PULSES**-1.5
+"""Makes pulses, less the threshold, of variance 1."""
 POWER_FLOOR = 1e-4
 """Of a position's channels, under a root, whose gradient is infinite at zero."""
 
@@ -241,6 +247,19 @@ def _draw_each(draw, seeds, dtype):
     return tf.stack([draw(seed) for seed in tf.unstack(seeds)])
 
 
+def pulses_of(noise):
+    """Takes the pulses out of noise: white as it is, but next to all of its numbers are zero.
+
+    Args:
+        noise: float32, uniform in -sqrt(3) to sqrt(3).
+
+    Returns:
+        Tensor of the shape of noise, of variance 1: how far each number is beyond `PULSE_THRESHOLD`, times
+        `PULSE_GAIN`, uniform in -sqrt(3 / PULSES) to sqrt(3 / PULSES) where it is.
+    """
+    return PULSE_GAIN * (noise - tf.clip_by_value(noise, -PULSE_THRESHOLD, PULSE_THRESHOLD))
+
+
 class NoiseInput(keras.layers.Layer):
     """Adds white noise of variance 1, scaled by a learned weight for each channel (Karras et al. 2019, section 3.2).
 
@@ -251,20 +270,25 @@ class NoiseInput(keras.layers.Layer):
     Noise of a fixed level is too loud for a new generator, whose layers are soft, and too soft in loud pieces, which
     turn metallic. Relative noise is in proportion to the RMS of a position's channels, with learned weights of its own.
 
+    Convolutions add such noise up to normal noise, in which nothing stands out: drops and crackles would have to come
+    from rare sums of many numbers. Pulses are rare, and large, each by itself: random places for events to be.
+
     Args:
         index: Integer that tells this layer's draws from those of the others.
         relative: Boolean, whether there is relative noise too.
         bits: 16 or 32, random ones of each number. Drawing them is most of the work.
+        pulses: Boolean, whether there are pulses too, the largest of the same numbers, see `pulses_of`.
 
     Input shape: `[batch, length, channels]`, and the seeds, int32 `[batch]`.
     Output shape: `[batch, length, channels]`.
     """
 
-    def __init__(self, index, relative=False, bits=32, **kwargs):
+    def __init__(self, index, relative=False, bits=32, pulses=False, **kwargs):
         super().__init__(**kwargs)
         self.index = index
         self.is_relative = relative
         self.bits = bits
+        self.has_pulses = pulses
 
     def build(self, x_shape, seeds_shape):
         def add_scale(name, value):
@@ -273,9 +297,13 @@ class NoiseInput(keras.layers.Layer):
         # Of a new generator both together would drown what the latent vector says.
         self.scale = add_scale("scale", 0.0 if self.is_relative else _NOISE_SCALE)
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
+        self.pulse_scale = add_scale("pulse_scale", 0.0) if self.has_pulses else None
 
     def call(self, x, seeds):
-        return add_noise(x, self.draw(seeds, x.shape[1:], x.dtype), self.scale, self.relative_scale)
+        # Half precision has no numbers between the threshold of pulses and the largest number.
+        noise = self.draw(seeds, x.shape[1:], "float32" if self.has_pulses else x.dtype)
+        y = add_noise(x, tf.cast(noise, x.dtype), self.scale, self.relative_scale)
+        return add_noise(y, tf.cast(pulses_of(noise), x.dtype), self.pulse_scale) if self.has_pulses else y
 
     def draw(self, seeds, shape, dtype="float32"):
         """Draws the noise, before it is scaled.

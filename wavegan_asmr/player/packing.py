@@ -36,15 +36,15 @@ def pack(generator):
                                               model that listens {given}, too, the numbers of g
             layers                            list of {inputs, outputs, stride, taps, before, groups, bias, activation,
                                               noise}, see `families.wavegan.operations`; bias is whether there is one,
-                                              noise {index, bits, relative} or None; {listens} is there, and true, where
-                                              channels are multiplied by 1 + g S
+                                              noise {index, bits, relative, pulses} or None; {listens} is there, and
+                                              true, where channels are multiplied by 1 + g S
             offset                            list of floats, the mean of each channel of all pieces
             accept                            {level_db, spectrum_db, allowed_db}, see `rendering.pieces.Acceptance`
             gain_db                           brings the model, in both of two channels, to -30 LUFS
             fade                              frames of the cross-fade of pieces
 
-        Bytes, float16, little-endian: W, b and E of the dense layer; of each layer the scales of its noise and of its
-        relative noise, M, its bias and S, where it has them.
+        Bytes, float16, little-endian: W, b and E of the dense layer; of each layer the scales of its noise, of its
+        relative noise and of its pulses, M, its bias and S, where it has them.
 
     Raises:
         UserError: The generator is of another family, has too many channels, or makes what cannot be played; or half
@@ -133,13 +133,13 @@ def pack_network(network):
 
 def _weights(operation):
     """Returns the weights of an `Operation` in their order, a list of arrays."""
-    optional = (operation.bias, operation.embedding, operation.given_scales)
-    return [*operation.noise_scales, operation.matrix, *(each for each in optional if each is not None)]
+    scales, rest = operation.noise_scales or (), (operation.bias, operation.embedding, operation.given_scales)
+    return [each for each in (*scales, operation.matrix, *rest) if each is not None]
 
 
 def _describe(operation):
     """Returns the part of the header of an `Operation`."""
-    noise = operation.noise
+    layer = operation.noise
     return {
         "inputs": operation.inputs,
         "outputs": operation.outputs,
@@ -149,5 +149,6 @@ def _describe(operation):
         "groups": operation.groups,
         "bias": operation.bias is not None,
         "activation": operation.activation,
-        "noise": noise and {"index": noise.index, "bits": noise.bits, "relative": noise.is_relative},
+        "noise": layer
+        and {"index": layer.index, "bits": layer.bits, "relative": layer.is_relative, "pulses": layer.has_pulses},
     } | ({} if operation.given_scales is None else {"listens": True})

@@ -5,6 +5,11 @@ import { PANEL, makeProduct } from "./product.js";
 /** Of a position's channels, under a root, as in `networks.layers`. */
 const POWER_FLOOR = 1e-4;
 
+/** Which numbers of noise are pulses, and how large, as in `networks.layers`. */
+const PULSES = 1 / 256;
+const PULSE_THRESHOLD = Math.fround((1 - PULSES) * Math.sqrt(3));
+const PULSE_GAIN = PULSES ** -1.5;
+
 /** Numbers of a line of the cache, at which everything in memory begins. */
 const LINE = 16;
 
@@ -51,7 +56,7 @@ class Stage {
 
   /** Numbers that `load` takes: of the noise, the matrix, the bias and what is listened to. */
   get counts() {
-    const noise = this.noise ? (this.noise.relative ? 2 : 1) : 0;
+    const noise = this.noise ? 1 + this.noise.relative + this.noise.pulses : 0;
     const matrix = this.taps * this.groupInputs * this.width;
     return [noise * this.inputs, matrix, this.bias ? this.groupOutputs : 0, this.given * this.outputs];
   }
@@ -61,6 +66,7 @@ class Stage {
     this.ofGiven = ofGiven;
     this.scales = noise.subarray(0, this.inputs);
     this.relativeScales = noise.subarray(this.inputs);
+    this.pulseScales = noise.subarray(this.inputs * (1 + this.noise?.relative));
     const rows = this.taps * this.groupInputs;
     for (let fold = 0; fold < this.folds; fold++) {
       for (let row = 0; row < rows; row++) {
@@ -100,10 +106,10 @@ class Stage {
     return this.input + group * this.inputSize + this.before * this.groupInputs + (channel % this.groupInputs);
   }
 
-  /** Adds noise to its input, see `networks.layers.add_noise`. */
+  /** Adds noise to its input, see `networks.layers.NoiseInput`. */
   addNoise(numbers, seed) {
     const noise = drawNoise(seed, this.noise, this.length * this.inputs);
-    const { inputs, scales, relativeScales } = this;
+    const { inputs, scales, relativeScales, pulseScales } = this;
     const first = this.placeOf(0);
     for (let i = 0; i < noise.length; i += inputs) {
       let power = 0;
@@ -111,7 +117,12 @@ class Stage {
       const rms = Math.sqrt(power / inputs + POWER_FLOOR);
       for (let channel = 0; channel < inputs; channel++) {
         const scale = scales[channel] + (this.noise.relative ? relativeScales[channel] * rms : 0);
-        numbers[first + i + channel] += noise[i + channel] * scale;
+        const number = noise[i + channel];
+        numbers[first + i + channel] += number * scale;
+        const beyond = Math.abs(number) - PULSE_THRESHOLD;
+        if (this.noise.pulses && beyond > 0) {
+          numbers[first + i + channel] += Math.sign(number) * beyond * PULSE_GAIN * pulseScales[channel];
+        }
       }
     }
   }

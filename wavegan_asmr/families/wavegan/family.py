@@ -57,6 +57,7 @@ class WaveGAN(GAN):
             noise=config.wavegan_genr_noise,
             relative_noise=config.wavegan_genr_noise_relative,
             noise_bits=config.wavegan_genr_noise_bits,
+            noise_pulses=config.wavegan_genr_noise_pulses,
             bands=config.wavegan_bands,
             post_filter_len=config.post_filter_len,
             labels=len(config.label_names),

@@ -14,6 +14,7 @@ operation adds g @ E, and others multiply the channels of what they make by 1 + 
 """
 
 import dataclasses
+import typing
 
 import keras
 import numpy as np
@@ -21,6 +22,24 @@ import numpy as np
 from wavegan_asmr.networks import filter_bank
 from wavegan_asmr.networks.conditioning import LISTENING
 from wavegan_asmr.networks.layers import ChannelScale, NoiseInput, RepeatedConv1D, StridedConv1DTranspose
+
+
+class NoiseScales(typing.NamedTuple):
+    """The scales of a `NoiseInput`, float32 `[channels]`; None where it has no such noise.
+
+    Attributes:
+        fixed, relative, pulses: Of noise of a fixed level, of that in proportion, and of its pulses.
+    """
+
+    fixed: np.ndarray
+    relative: np.ndarray | None
+    pulses: np.ndarray | None
+
+    @classmethod
+    def of(cls, layer):
+        """The scales of a layer."""
+        weights = layer.scale, layer.relative_scale, layer.pulse_scale
+        return cls(*(None if each is None else _numpy(each) for each in weights))
 
 
 @dataclasses.dataclass
@@ -33,8 +52,7 @@ class Operation:
         stride, before, groups: Integers.
         activation: "relu", "tanh", "clip" (to [-1, 1]) or "none".
         noise: `NoiseInput` before it, or None.
-        noise_scales: Tuple of float32 `[inputs]`, the scales of that noise and, where there is some, of that in
-            proportion.
+        noise_scales: `NoiseScales` of it, or None.
         embedding: float32 `[width, outputs]`, E of what is listened to, or None.
         given_scales: float32 `[width, outputs]`, S of what is listened to, or None.
     """
@@ -46,7 +64,7 @@ class Operation:
     groups: int = 1
     activation: str = "none"
     noise: NoiseInput | None = None
-    noise_scales: tuple = ()
+    noise_scales: NoiseScales | None = None
     embedding: np.ndarray | None = None
     given_scales: np.ndarray | None = None
 
@@ -103,7 +121,7 @@ def operations_of(network):
         elif (operation := _operation_of(layer)) is not None:
             last = operation
             if noise:
-                last.noise, last.noise_scales, noise = noise, tuple(map(_numpy, noise.weights)), None
+                last.noise, last.noise_scales, noise = noise, NoiseScales.of(noise), None
             operations.append(last)
     return dense, positions, operations
 
