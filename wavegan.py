@@ -47,6 +47,9 @@ GRID_LEN = 16
 MAX_MULTIPLIER = 32
 """Most channels of a layer, in units of `dim`."""
 
+PULSED = 2
+"""Last convolutions that have pulses before them: what those before make of one is too long for a drop or a crackle."""
+
 
 def channel_multipliers(slice_len):
     """Channels of every layer but the audio, in units of `dim`, from the audio towards the grid.
@@ -110,7 +113,7 @@ def build_generator(
         noise: Boolean, add noise with learned scales before every convolution, see `NoiseInput`; not in the paper.
         relative_noise: Boolean, some of the noise in proportion to the level of what it is added to.
         noise_bits: 16 or 32, random bits of each number of the noise.
-        noise_pulses: Boolean, pulses beside the noise, of which events are made.
+        noise_pulses: Boolean, pulses beside the noise before the last `PULSED` convolutions, of which events are made.
         bands: Integer, bands that are made of each channel, see `filter_bank`; slice_len / bands is a key of `STRIDES`.
             With more than one, the output of the layer "bands" are the bands, `[batch, slice_len / bands, channels *
             bands]` in [-1, 1]. Not in the paper.
@@ -156,7 +159,8 @@ def build_generator(
     for i, (stride, width) in enumerate(zip(STRIDES[length], [*widths[1:], channels * bands])):
         name = f"upconv_{i}"
         if noise:
-            x = NoiseInput(i, relative_noise, noise_bits, noise_pulses, dtype=dtype, name=f"{name}_noise")(x, seeds)
+            pulses = noise_pulses and i >= len(widths) - PULSED
+            x = NoiseInput(i, relative_noise, noise_bits, pulses, dtype=dtype, name=f"{name}_noise")(x, seeds)
         if upsample == "zeros":
             conv = StridedConv1DTranspose(width, kernel_len, stride, "same", dtype=dtype, name=name)
         else:

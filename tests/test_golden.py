@@ -27,8 +27,8 @@ FRESH = {
     "paper": "--data_slice_len=4096 --wavegan_dim=1 --wavegan_latent_dim=8 --train_batch_size=4",
     "asmr": "--preset=asmr-16k --wavegan_genr_noise_bits=32 --data_slice_len=4096 --wavegan_dim=1 --train_batch_size=4",
     "finetuned": "--train_init_from={golden}/asmr --train_batch_size=4",
-    "stereo": "--preset=asmr --wavegan_disc_phaseshuffle=2 --wavegan_genr_likeness=0 --nowavegan_genr_noise_pulses "
-    "--data_slice_len=8192 --wavegan_dim=1 --train_batch_size=4",
+    "stereo": "--preset=asmr --wavegan_genr_likeness=0 --nowavegan_genr_noise_pulses --data_slice_len=8192 "
+    "--wavegan_dim=1 --train_batch_size=4",
 }
 """Flags of each training when it was begun."""
 

@@ -26,8 +26,7 @@ PRESETS = {
         "data_balance_levels": True,
         "wavegan_bands": 16,
         "wavegan_genr_noise_pulses": True,
-        # Phase shuffle lets pieces share their samples; likeness is what they share.
-        "wavegan_disc_phaseshuffle": 0,
+        # Phase shuffle lets pieces share their samples.
         "wavegan_genr_likeness": 10.0,
     },
     "asmr-16k": _ASMR_16K,

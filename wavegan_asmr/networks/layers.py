@@ -10,6 +10,8 @@ from wavegan_asmr.networks import conditioning, polyphase
 
 _NOISE_SCALE = 0.1
 """Of the noise of a new generator."""
+_PULSE_SCALE = 0.01
+"""Of the pulses of a new generator."""
 PULSES = 1 / 256
 """Share of the numbers of noise that are pulses."""
 PULSE_THRESHOLD = (1 - PULSES) * 3**0.5
@@ -297,7 +299,8 @@ class NoiseInput(keras.layers.Layer):
         # Of a new generator both together would drown what the latent vector says.
         self.scale = add_scale("scale", 0.0 if self.is_relative else _NOISE_SCALE)
         self.relative_scale = add_scale("relative_scale", _NOISE_SCALE) if self.is_relative else None
-        self.pulse_scale = add_scale("pulse_scale", 0.0) if self.has_pulses else None
+        # At zero it would not learn: pulses of both signs, at random places, pull it both ways.
+        self.pulse_scale = add_scale("pulse_scale", _PULSE_SCALE) if self.has_pulses else None
 
     def call(self, x, seeds):
         # Half precision has no numbers between the threshold of pulses and the largest number.
