@@ -27,7 +27,7 @@ PRESETS = {
         "wavegan_bands": 16,
         "wavegan_genr_noise_pulses": True,
         # Phase shuffle lets pieces share their samples.
-        "wavegan_genr_likeness": 10.0,
+        "wavegan_genr_likeness": 40.0,
     },
     "asmr-16k": _ASMR_16K,
     "oneshots": _ASMR_16K
