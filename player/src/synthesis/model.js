@@ -66,7 +66,7 @@ class Stage {
     this.ofGiven = ofGiven;
     this.scales = noise.subarray(0, this.inputs);
     this.relativeScales = noise.subarray(this.inputs);
-    this.pulseScales = noise.subarray(this.inputs * (1 + this.noise?.relative));
+    this.pulseScales = noise.subarray(-this.inputs);
     const rows = this.taps * this.groupInputs;
     for (let fold = 0; fold < this.folds; fold++) {
       for (let row = 0; row < rows; row++) {
@@ -119,8 +119,8 @@ class Stage {
         const scale = scales[channel] + (this.noise.relative ? relativeScales[channel] * rms : 0);
         const number = noise[i + channel];
         numbers[first + i + channel] += number * scale;
-        const beyond = Math.abs(number) - PULSE_THRESHOLD;
-        if (this.noise.pulses && beyond > 0) {
+        const beyond = this.noise.pulses ? Math.abs(number) - PULSE_THRESHOLD : 0;
+        if (beyond > 0) {
           numbers[first + i + channel] += Math.sign(number) * beyond * PULSE_GAIN * pulseScales[channel];
         }
       }
