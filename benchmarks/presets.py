@@ -12,7 +12,11 @@ from wavegan_asmr.errors import UserError
 
 WITHOUT = {
     "genr_texture": {"wavegan_genr_texture": 0.0},
-    "genr_noise": {"wavegan_genr_noise": False, "wavegan_genr_noise_relative": False},
+    "genr_noise": {
+        "wavegan_genr_noise": False,
+        "wavegan_genr_noise_relative": False,
+        "wavegan_genr_noise_pulses": False,
+    },
     "disc_phaseshuffle": {"wavegan_disc_phaseshuffle": 0},
 }
 """Parts of an iteration -> the settings that leave them out."""
@@ -127,7 +131,10 @@ def training(preset, channels, slice_len, precision, variant, checkout):
     settings |= {"data_slice_len": slice_len} if slice_len else {}
     settings |= {"data_num_channels": channels} if channels else {}
     settings |= {"train_precision": PRECISIONS[precision]}
-    config = config_module.Config(preset=preset, **settings | VARIANTS[variant])
+    # A checkout from before a part has no setting that leaves it out.
+    known = {field.name for field in dataclasses.fields(config_module.Config)}
+    settings |= {name: value for name, value in VARIANTS[variant].items() if name in known}
+    config = config_module.Config(preset=preset, **settings)
     # Some iterations have a penalty, others not.
     return timed(iterations(make_trainer(config, choose_strategy())), repeats=config.wavegan_gp_every)
 

@@ -180,7 +180,9 @@ def test_what_is_uploaded_is_enough(dataset):
     app = platform.app(run)
     assert not {"tests", "docs", ".git", ".venv"} & {path.name for path in app.iterdir()}
     assert (app / "requirements.txt").read_text().splitlines()[0] == "#nsml: python:3.11"
-    assert sum(path.stat().st_size for path in app.rglob("*.py")) < 1e6
+    upload(ROOT, sent := dataset.parent / "sent")
+    assert {path.name for path in sent.iterdir() if path.is_dir()} == {"wavegan_asmr"}
+    assert sum(path.stat().st_size for path in sent.rglob("*") if path.is_file()) < 2e6
     session, process = platform.fork(run, *ARGS, "--train_max_steps=5")
     assert "loaded    step 3, by NSML\n" in process.stdout and "resuming  step 3\n" in process.stdout
     assert done((session, process)) and platform.checkpoint(session, 5).is_dir()

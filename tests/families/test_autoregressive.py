@@ -238,7 +238,7 @@ from wavegan_asmr.families.autoregressive.trainer import AutoregressiveTrainer
 
 
 class Slices:
-    slice_len, channels, error = 4096, 1, None
+    slice_len, channels, error, label_names = 4096, 1, None, ()
 
     def read(self, first, count):
         return np.stack([np.random.default_rng(first + k).normal(0, 0.1, [4096, 1]) for k in range(count)]).astype("f4")
