@@ -1,4 +1,4 @@
-"""Whether there is a place for files that are to be: what can be known before a long rendering."""
+"""Whether there is a place for files and folders that are to be: what can be known before a long rendering."""
 
 import os
 import shutil
@@ -54,6 +54,30 @@ def check_above(path):
     """
     if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
         raise UserError(f"--out is in a folder that is not there. Received: {path!r}.")
+
+
+def check_folder(path, argument, what, is_one, overwrite):
+    """Checks that a folder can be made, or be replaced by another of its kind.
+
+    Args:
+        path, argument: Strings, the folder, and what names it on the command line.
+        what: String, what will be in it, such as "a gallery".
+        is_one: Function of a path of a folder: whether that is in it.
+        overwrite: Boolean, whether it may be replaced.
+
+    Raises:
+        UserError: There is something else, or may not be replaced.
+    """
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path) or os.path.islink(path):
+        raise UserError(f"{argument} must be a folder. Received a file or a link: {path!r}.")
+    if not os.listdir(path):
+        return
+    if not is_one(path):
+        raise UserError(f"{argument} must be a new folder, or {what}. Received: {path!r}, which holds other files.")
+    if not overwrite:
+        raise UserError(f"{path!r} holds {what} already; give another {argument}, or --overwrite.")
 
 
 def _check_name(path, overwrite):

@@ -142,10 +142,10 @@ def test_mistakes(train_dir, tmp_path, verb):
 
 
 def test_a_file_is_replaced_where_that_is_asked_for(train_dir, tmp_path, verb):
-    for name, out in (("onnx", "a.onnx"), ("saved_model", "a")):
+    for name, out, there in (("onnx", "a.onnx", "is there"), ("saved_model", "a", "holds a SavedModel")):
         arguments = [train_dir, f"--format={name}", f"--out={tmp_path / out}"]
         verb("export", *arguments)
-        with pytest.raises(UserError, match="is there already; give another --out, or --overwrite"):
+        with pytest.raises(UserError, match=f"{there} already; give another --out, or --overwrite"):
             verb("export", *arguments)
         verb("export", *arguments, "--overwrite")
     assert here(tmp_path) == ["a", "a.onnx", "train"]

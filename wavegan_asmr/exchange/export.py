@@ -80,14 +80,11 @@ def _check_place(path, exporter, name, overwrite):
             raise UserError(f"--out of --format {name} must end in {exporter.ending}. Received: {path!r}.")
         output_place.check(path, 0, overwrite)
         return
-    if not os.path.lexists(path):
-        return
-    if not os.path.isdir(path) or os.path.islink(path):
-        raise UserError(f"--out of --format {name} must be a folder. Received a file or a link: {path!r}.")
-    if os.listdir(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
-        raise UserError(f"--out must be a new folder. Received: {path!r}, which holds other files.")
-    if not overwrite:
-        raise UserError(f"{path!r} is there already; give another --out, or --overwrite.")
+    output_place.check_folder(path, "--out", "a SavedModel", _is_saved_model, overwrite)
+
+
+def _is_saved_model(folder):
+    return os.path.exists(os.path.join(folder, "saved_model.pb"))
 
 
 @contextlib.contextmanager

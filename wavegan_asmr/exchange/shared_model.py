@@ -16,7 +16,7 @@ import os
 import numpy as np
 import soundfile
 
-from wavegan_asmr import storage, words
+from wavegan_asmr import output_place, storage, words
 from wavegan_asmr.config import Config
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.exchange import model_card
@@ -53,7 +53,7 @@ def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite
     """
     license_ = model_card.check_license(license_)
     final = os.path.abspath(folder)
-    check_place(final, overwrite)
+    output_place.check_folder(final, "FOLDER", "a shared model", lambda path: TrainDir(path).is_shared, overwrite)
     train_dir = TrainDir(path)
     train_dir.refuse_shared()
     generator = Generator(train_dir, checkpoint)
@@ -80,28 +80,6 @@ def share(path, folder, checkpoint=None, dtype="float32", license_="", overwrite
     if not facts.metrics:
         print(f"metrics   not measured at this step; to have them: wavegan evaluate {words.shell(train_dir.path)}")
     return final
-
-
-def check_place(folder, overwrite):
-    """Checks that a model to share may be written to a folder.
-
-    Args:
-        folder: String.
-        overwrite: Boolean, whether a shared model may be replaced.
-
-    Raises:
-        UserError: There is something else.
-    """
-    if not os.path.lexists(folder):
-        return
-    if not os.path.isdir(folder) or os.path.islink(folder):
-        raise UserError(f"FOLDER must be a new folder. Received a file or a link: {folder!r}.")
-    if not os.listdir(folder):
-        return
-    if not TrainDir(folder).is_shared:
-        raise UserError(f"FOLDER must be a new folder. Received: {folder!r}, which holds other files.")
-    if not overwrite:
-        raise UserError(f"{folder!r} holds a shared model already; give another FOLDER, or --overwrite.")
 
 
 def without_paths(config):

@@ -73,7 +73,8 @@ def make(paths, out, format_="opus", data_dir=None, checkpoint=None, evaluate=Fa
         OSError: The folder cannot be written.
     """
     out = os.path.normpath(out)
-    _check_place(out, overwrite)
+    output_place.check_above(out)
+    output_place.check_folder(out, "--out", "a gallery", lambda path: set(os.listdir(path)) == {PAGE, MEDIA}, overwrite)
     if data_dir:
         # What is wrong with it is said before the first case is made.
         data_folder.find_files(data_dir)
@@ -98,22 +99,6 @@ def make(paths, out, format_="opus", data_dir=None, checkpoint=None, evaluate=Fa
     print(f"page      {name}: {len(shown)} case{'s' * (len(shown) != 1)}, {size / 1e6:.1f} MB", flush=True)
     if wrong:
         raise UserError(f"left out: {_list(wrong)}")
-
-
-def _check_place(out, overwrite):
-    """Refuses a place where something else is, or no folder to put it in."""
-    output_place.check_above(out)
-    if not os.path.lexists(out):
-        return
-    if not os.path.isdir(out) or os.path.islink(out):
-        raise UserError(f"--out must be a folder. Received a file or a link: {out!r}.")
-    there = set(os.listdir(out))
-    if not there:
-        return
-    if there != {PAGE, MEDIA}:
-        raise UserError(f"--out must be a new folder, or a gallery. Received: {out!r}, which holds other files.")
-    if not overwrite:
-        raise UserError(f"{out!r} holds a gallery already; give another --out, or --overwrite.")
 
 
 def _gather(case, data_dir, checkpoint, evaluate):
