@@ -31,7 +31,7 @@ class Config(Settings):
         "paper",
         "A set of settings, which flags override: paper (all defaults, as the reference implementation), asmr "
         "(learns the sound of recordings sooner, at their sample rate and in stereo where they are; see "
-        "docs/quality.md), asmr-16k (the same at 16 kHz in mono, in shorter slices) or oneshots (words, drums and "
+        "docs/quality.md), asmr-16k (for 16 kHz in mono: shorter slices, no bands) or oneshots (words, drums and "
         "other short sounds, one a recording, at 16 kHz in mono).",
         choices=tuple(PRESETS),
     )

@@ -86,6 +86,8 @@ def test_stop_ends_what_another_command_runs(recordings, tmp_path):
     write(tmp_path, {"rain": {"train_max_steps": 100_000}, "fire": {"train_max_steps": 100_000, "cpus": 2}})
     process = start(tmp_path, "run", "cases.toml", "runs")
     wait_until(lambda: has_steps(tmp_path, "rain"))
+    code, _, err = finish(start(tmp_path, "run", "cases.toml", "runs"))
+    assert code == 2 and err.endswith("Ctrl-C, or: wavegan cases stop runs\n") and "another command runs" in err
     code, out, err = finish(start(tmp_path, "stop", "runs"))
     assert code == 0, err
     assert "stopped" in out

@@ -91,7 +91,7 @@ def test_a_case_of_two_machines_of_which_one_is_killed(cluster, recordings, tmp_
 def test_what_fits_no_machine_is_listed(cluster, recordings, tmp_path):
     write(tmp_path, {"rain": {"cpus": 3}, "fire": {}})
     code, _, err = finish(start(tmp_path, "run", "cases.toml", "runs", "--runner=ray", f"--address={cluster.address}"))
-    assert code == 2 and "[case.rain]: cpus 3, memory_gb 2, gpus 0: no machine of the cluster has them" in err
+    assert code == 2 and "[case.rain]: cpus 3, memory_gb 3, gpus 0: no machine of the cluster has them" in err
     assert "[case.fire]" not in err
 
 

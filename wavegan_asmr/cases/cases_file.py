@@ -47,7 +47,7 @@ class Resources(Settings):
     """What a case takes of a machine, or of each of its workers."""
 
     cpus: int = setting(1, "Cores.", at_least=1, at_most=4096)
-    memory_gb: float = setting(2.0, "Memory.", unit="GB", at_least=0.1, at_most=100_000)
+    memory_gb: float = setting(3.0, "Memory.", unit="GB", at_least=0.1, at_most=100_000)
     gpus: int = setting(0, "GPUs.", at_least=0, at_most=64)
     workers: int = setting(
         1, "Machines that train it together, where the runner can place them.", at_least=1, at_most=999

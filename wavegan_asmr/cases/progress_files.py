@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from wavegan_asmr import storage
+from wavegan_asmr import storage, words
 from wavegan_asmr.errors import UserError
 from wavegan_asmr.train_dir import TrainDir
 
@@ -68,6 +68,32 @@ class Progress:
     step: int | None
     shown: dict
     frechet: float | None
+
+
+@contextlib.contextmanager
+def lock(runs):
+    """Context of the one command at a time that runs the cases of a folder.
+
+    Args:
+        runs: Path-like, the folder of the TRAIN_DIRs.
+
+    Raises:
+        UserError: Another one does.
+    """
+    import filelock
+
+    held = filelock.FileLock(os.path.join(runs, ".lock"))
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(
+            f"another command runs the cases of {os.fspath(runs)!r}; end it with Ctrl-C, or: wavegan cases stop "
+            f"{words.shell(runs)}"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def read_state(folder):

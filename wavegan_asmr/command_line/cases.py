@@ -75,20 +75,21 @@ def _run(settings, path, runs):
     # Trainings are processes of their own; this one settles their settings.
     run.start_tensorflow(use_gpus=False)
     from wavegan_asmr.cases import cases_file, table
-    from wavegan_asmr.cases.progress_files import DONE, read_state, set_stop
+    from wavegan_asmr.cases.progress_files import DONE, lock, read_state, set_stop
 
     cases = cases_file.read(path, runs)
     runner = _make_runner(settings, runs)
     runner.check(cases)
     os.makedirs(runs, exist_ok=True)
-    cases_file.remember(runs, cases)
-    set_stop(runs, False)
     has_ended = True
-    try:
-        with table.Watch(runs, cases) as watch:
-            has_ended = runner.run(cases, watch)
-    finally:
-        _show(runs, cases)
+    with lock(runs):
+        cases_file.remember(runs, cases)
+        set_stop(runs, False)
+        try:
+            with table.Watch(runs, cases) as watch:
+                has_ended = runner.run(cases, watch)
+        finally:
+            _show(runs, cases)
     if not has_ended:
         print(f"the cases go on; to stop them: wavegan cases stop {words.shell(runs)}")
         return

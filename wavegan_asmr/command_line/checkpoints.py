@@ -16,22 +16,32 @@ class CheckpointSettings(Settings):
     watch: bool = setting(False, "Go on with each new checkpoint until Ctrl-C.")
 
 
+@dataclasses.dataclass(frozen=True)
+class EverySettings(CheckpointSettings):
+    """Every one, if no other is asked for."""
+
+    checkpoint: str | None = setting(None, "newest, best (kept by evaluate) or a step; default: every checkpoint.")
+
+
 ONE = (CheckpointSettings, ("checkpoint",))
 """The flag of verbs that work on one checkpoint."""
 
 
-def read(flags):
+def read(flags, kind=CheckpointSettings):
     """Returns the checkpoints that flags ask for: the keyword arguments of `TrainDir.choose`.
 
     Args:
-        flags: `Flags`, with some of `CheckpointSettings`.
+        flags: `Flags`, with some of a kind of settings.
+        kind: `CheckpointSettings` or `EverySettings`.
 
     Raises:
         UserError: It is no checkpoint, or flags exclude each other.
     """
-    settings, given = flags.read(CheckpointSettings), flags.given(CheckpointSettings)
+    settings, given = flags.read(kind), flags.given(kind)
     if ("checkpoint" in given) + settings.all + settings.watch > 1:
         raise UserError("--checkpoint, --all and --watch exclude each other; give one of them.")
+    if settings.checkpoint is None:
+        return {"checkpoint": None, "every": True, "watch": settings.watch}
     return {"checkpoint": parse(settings.checkpoint), "every": settings.all, "watch": settings.watch}
 
 

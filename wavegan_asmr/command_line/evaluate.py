@@ -10,6 +10,7 @@ USAGE = """How good a model is, whether it copies its recordings, and which chec
 
     wavegan evaluate TRAIN_DIR                      the newest checkpoint against the recordings it learned from
     wavegan evaluate TRAIN_DIR --data_dir FOLDER    against other recordings
+    wavegan evaluate rain --data_dir FOLDER         a model that comes with the project
     wavegan evaluate TRAIN_DIR --all                every checkpoint
     wavegan evaluate TRAIN_DIR --watch              the newest, and each new one until Ctrl-C
     wavegan evaluate --compare A B C                one table for several TRAIN_DIRs

@@ -12,19 +12,18 @@ USAGE = """The inception score of the checkpoints of a training, by a classifier
     wavegan incept TRAIN_DIR --incept_classifier FOLDER --checkpoint 18  one
 """
 
-SETTINGS = (InceptionSettings, (checkpoints.CheckpointSettings, ("checkpoint", "watch")))
+SETTINGS = (InceptionSettings, (checkpoints.EverySettings, ("checkpoint", "watch")))
 
 
 def main(arguments, flags):
     if len(arguments) != 1:
         raise UserError(f"incept takes TRAIN_DIR. Received: {' '.join(arguments)!r}.")
-    settings, chosen = flags.read(InceptionSettings), checkpoints.read(flags)
+    settings, chosen = flags.read(InceptionSettings), checkpoints.read(flags, checkpoints.EverySettings)
     if not settings.incept_classifier:
         raise UserError(
             "--incept_classifier is missing: a folder that classify wrote. Train one with: "
             "wavegan classify train FOLDER --data_dir LABELLED"
         )
-    chosen["every"] = "checkpoint" not in flags.given()
     path = named_models.find_writable(arguments[0])
     with run.until_stopped(chosen["watch"]):
         run.start_tensorflow(use_gpus=False)

@@ -15,7 +15,8 @@ USAGE = """Opens a page in the browser that plays trained models for ever, with 
     wavegan play TRAIN_DIR
     wavegan play RAIN FIRE WAVES --checkpoint best
     wavegan play TRAIN_DIR --port 8000 --noopen
-    wavegan play TRAIN_DIR --label rain --intensity 0.3    begins with that, of a model that listens to it
+    wavegan play TRAIN_DIR --label rain --intensity 0.3    begins with that, of a model that listens to it:
+                                                           one label or mix, and numbers, which are held
 
 Shared models do as well, and models by name (wavegan models). The page as a file:
 wavegan export RAIN FIRE --format web --out night.html

@@ -59,7 +59,7 @@ class TrainingStatus:
         done, now_s = step - self._first[0], time.monotonic()
         if done == _WARMUP:
             self._warm_s = now_s
-        if done != _ESTIMATED_AFTER or self._config.preset != "paper":
+        if done != _ESTIMATED_AFTER or (self._config.family, self._config.preset) != ("wavegan", "paper"):
             return
         days = PAPER_STEPS * (now_s - self._warm_s) / (_ESTIMATED_AFTER - _WARMUP) / _DAY_S
         if days > 1:

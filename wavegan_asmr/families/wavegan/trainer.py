@@ -1,4 +1,4 @@
-"""What is WaveGAN's own in its training: bands, phase shuffle, labels and measures, the texture of recordings."""
+"""What is WaveGAN's own in its training: bands, phase shuffle, labels and measures, texture, likeness."""
 
 import keras
 import numpy as np
