@@ -404,6 +404,15 @@ def test_odd_pieces_are_left_out(kind):
     assert line.voice.left_out >= sum(odd[: max(used)])
 
 
+def test_what_is_not_rare_is_part_of_the_sound():
+    """Such as birds, which call in every fourth piece."""
+    line = line_of(sometimes(0.25, ODD["loud"]))
+    calls = [is_odd(line.voice._inputs[index], 0.25) for index in range(100)]
+    assert line.voice.calibrate() == 0
+    used = {piece.index for piece in chosen(line, 100)}
+    assert sum(calls[index] for index in used if index < 100) >= 0.8 * sum(calls) > 10
+
+
 def test_like_pieces_are_all_used():
     line = line_of(white)
     assert line.voice.calibrate() <= 0.02 * PILOT

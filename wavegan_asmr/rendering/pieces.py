@@ -14,6 +14,10 @@ from wavegan_asmr.rendering.traits import Traits, means
 _MOST_TRAITS = 4096
 """Pieces whose traits are kept, more than those by which loudness is set."""
 
+_RARE = 0.1
+"""Share of pieces up to which those that are far from most are outliers; more are part of the sound, as calls of birds
+are."""
+
 
 class CompositionError(Exception):
     """A composition that cannot be; the message says why."""
@@ -166,7 +170,7 @@ class Voice:
         return soxr.resample(x, self._sample_rate_hz, self.output_rate_hz).astype(np.float32)
 
     def calibrate(self, count=192, most_left_out=0.2):
-        """Makes a pilot of pieces, and leaves out from now on what is silent, clipped, shifted or an outlier in it.
+        """Makes a pilot of pieces, and leaves out from now on what is silent, clipped, shifted or a rare outlier.
 
         Args:
             count: Integer, pieces of the pilot.
@@ -197,7 +201,8 @@ class Voice:
         all_of_them = Acceptance(level_db, spectrum_db, np.inf)
         distances = np.array([all_of_them.distance_db(each) for each in sound])
         typical = np.median(distances) + 4 * 1.4826 * np.median(np.abs(distances - np.median(distances)))
-        most_outliers = int(most_left_out * count) - (count - len(sound))
+        is_rare = np.mean(distances > typical) <= _RARE
+        most_outliers = int(most_left_out * count) - (count - len(sound)) if is_rare else 0
         allowed = np.inf if self.is_moving else max(typical, np.sort(distances)[-1 - most_outliers])
         self.acceptance = dataclasses.replace(all_of_them, allowed_db=allowed)
         return sum(not self.acceptance.takes(each) for each in traits)
