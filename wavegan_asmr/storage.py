@@ -136,6 +136,30 @@ def lock_folder(path):
         os.close(handle)
 
 
+@contextlib.contextmanager
+def hold(path, refusal):
+    """Context that one process at a time enters; others are refused.
+
+    Args:
+        path: Path-like, the file that is locked; it is made and stays.
+        refusal: String, what is said to the others.
+
+    Raises:
+        UserError: Another process is in it.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(refusal) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def sweep(path):
     """Deletes the temporary files and folders beside `path` that belong to no living process.
 

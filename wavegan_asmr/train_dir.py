@@ -121,25 +121,19 @@ class TrainDir(CheckpointFolder):
         Raises:
             UserError: Another training does.
         """
-        import filelock
-
-        lock = filelock.FileLock(self.join(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise UserError(f"another training is running in {self.path!r}; stop it first.") from error
-        try:
-            # A training that was refused may have deleted what was made before.
-            self.create()
-            yield
-        finally:
-            if not self.has_config:
-                with contextlib.suppress(OSError):
-                    os.rmdir(self.join("preview"))
-                # Last: whoever gets a new lock makes the folder anew.
-                with contextlib.suppress(OSError):
-                    os.unlink(lock.lock_file)
-            lock.release()
+        path = self.join(".lock")
+        with storage.hold(path, f"another training is running in {self.path!r}; stop it first."):
+            try:
+                # A training that was refused may have deleted what was made before.
+                self.create()
+                yield
+            finally:
+                if not self.has_config:
+                    with contextlib.suppress(OSError):
+                        os.rmdir(self.join("preview"))
+                    # Last: whoever gets a new lock makes the folder anew.
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
 
     @property
     def is_shared(self):

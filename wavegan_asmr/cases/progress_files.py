@@ -70,9 +70,8 @@ class Progress:
     frechet: float | None
 
 
-@contextlib.contextmanager
 def lock(runs):
-    """Context of the one command at a time that runs the cases of a folder.
+    """Returns the context of the one command at a time that runs the cases of a folder.
 
     Args:
         runs: Path-like, the folder of the TRAIN_DIRs.
@@ -80,20 +79,11 @@ def lock(runs):
     Raises:
         UserError: Another one does.
     """
-    import filelock
-
-    held = filelock.FileLock(os.path.join(runs, ".lock"))
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UserError(
-            f"another command runs the cases of {os.fspath(runs)!r}; end it with Ctrl-C, or: wavegan cases stop "
-            f"{words.shell(runs)}"
-        ) from error
-    try:
-        yield
-    finally:
-        held.release()
+    return storage.hold(
+        os.path.join(runs, ".lock"),
+        f"another command runs the cases of {os.fspath(runs)!r}; end it with Ctrl-C, or: wavegan cases stop "
+        f"{words.shell(runs)}",
+    )
 
 
 def read_state(folder):

@@ -40,9 +40,9 @@ def read(flags, kind=CheckpointSettings):
     settings, given = flags.read(kind), flags.given(kind)
     if ("checkpoint" in given) + settings.all + settings.watch > 1:
         raise UserError("--checkpoint, --all and --watch exclude each other; give one of them.")
-    if settings.checkpoint is None:
-        return {"checkpoint": None, "every": True, "watch": settings.watch}
-    return {"checkpoint": parse(settings.checkpoint), "every": settings.all, "watch": settings.watch}
+    is_named = settings.checkpoint is not None
+    checkpoint = parse(settings.checkpoint) if is_named else None
+    return {"checkpoint": checkpoint, "every": settings.all or not is_named, "watch": settings.watch}
 
 
 def parse(text):
